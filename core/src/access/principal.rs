@@ -1,0 +1,107 @@
+//! Who asks.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::scope::{TypeGrant, granted};
+use crate::time::Timestamp;
+
+/// Who asks. Nothing here has a permissive default: a missing or unknown member is refused when it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Principal {
+    /// No token. Answered 401 everywhere but at public addresses.
+    Anonymous,
+    /// Anyone, where the configuration says that there is no authorisation; refused where it does not.
+    Open,
+    /// The bearer of a token that the embedder has verified.
+    Known {
+        /// `client_id`.
+        client: String,
+        /// The user, where there is one.
+        user: Option<String>,
+        /// The patient in context, where there is one.
+        patient: Option<String>,
+        /// The scopes that the token carries.
+        scopes: Vec<String>,
+        /// When the token ends.
+        expires: Timestamp,
+    },
+}
+
+impl Principal {
+    /// Reads a principal from its JSON value.
+    pub fn from_json(json: &str) -> Result<Self, TokenError> {
+        serde_json::from_str(json).map_err(|_| TokenError)
+    }
+
+    /// Which resource types the principal may export as a system (BD-SEC-06).
+    pub fn may_export(&self) -> TypeGrant {
+        match self {
+            Self::Anonymous => TypeGrant::nothing(),
+            Self::Open => TypeGrant::everything(),
+            Self::Known { scopes, .. } => granted(scopes),
+        }
+    }
+
+    /// Whether the token has ended.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Known { expires, .. } if *expires <= now)
+    }
+
+    /// As whom a job is started.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::Known { client, .. } => Owner::Client(client.clone()),
+            Self::Anonymous | Self::Open => Owner::Anyone,
+        }
+    }
+}
+
+/// To whom a job belongs (BD-SEC-04).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Owner {
+    /// Started where there is no authorisation.
+    Anyone,
+    /// Started by that client.
+    Client(String),
+}
+
+/// A principal's JSON value lacks a member or has an unknown one. Carries nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenError;
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the principal lacks a member, or has one that is unknown or of the wrong type")
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_principal_has_no_permissive_default() {
+        assert_eq!(Principal::from_json("\"anonymous\""), Ok(Principal::Anonymous));
+        assert_eq!(Principal::from_json("\"open\""), Ok(Principal::Open));
+        let known =
+            r#"{"known":{"client":"c","user":null,"patient":null,"scopes":[],"expires":"2030-01-01T00:00:00Z"}}"#;
+        assert!(Principal::from_json(known).unwrap().may_export().is_nothing());
+        for wrong in [
+            "",
+            "{}",
+            "null",
+            "\"Open\"",
+            "{\"known\":{}}",
+            r#"{"known":{"client":"c","scopes":[]}}"#,
+            r#"{"known":{"client":"c","user":null,"patient":null,"scopes":[],"expires":"2030-01-01T00:00:00Z","admin":true}}"#,
+        ] {
+            assert_eq!(Principal::from_json(wrong), Err(TokenError), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What FHIR itself defines: resource types and the Patient compartment, as tables that need no parsing.
+//!
+//! A table is sorted text, one row a line, tab between columns; a look-up is a binary search over the bytes. So a
+//! component instance that lives for one request pays nothing to load it, and another FHIR version is data, not code.
+
+use std::{borrow::Borrow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+/// The definitions of one FHIR version.
+#[derive(Clone, Copy, Debug)]
+pub struct Definitions<'d> {
+    resource_types: Table<'d>,
+    patient_compartment: Table<'d>,
+}
+
+impl Definitions<'static> {
+    /// FHIR R4 (4.0.1), generated from the official package; see `core/data/r4/SOURCE.md`.
+    pub const R4: Self = Self {
+        resource_types: Table(include_str!("../data/r4/resource-types.txt")),
+        patient_compartment: Table(include_str!("../data/r4/patient-compartment.tsv")),
+    };
+}
+
+impl<'d> Definitions<'d> {
+    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`.
+    pub fn from_tables(resource_types: &'d str, patient_compartment: &'d str) -> Self {
+        Self { resource_types: Table(resource_types), patient_compartment: Table(patient_compartment) }
+    }
+
+    /// The type of that name, if this FHIR version has it. Names are case-sensitive.
+    pub fn resource_type(&self, name: &str) -> Option<ResourceType> {
+        self.resource_types.rows(name).next().map(|_| ResourceType(name.into()))
+    }
+
+    /// All resource types, in name order.
+    pub fn resource_types(&self) -> impl Iterator<Item = &'d str> + use<'d> {
+        self.resource_types.0.lines()
+    }
+
+    /// Where resources of that type refer to the patients whose compartment they are in: dotted element paths.
+    /// Empty for a type outside the Patient compartment.
+    pub fn patient_paths(&self, resource_type: &str) -> impl Iterator<Item = &'d str> + use<'d> {
+        self.patient_compartment.rows(resource_type).filter_map(|row| row.split('\t').nth(1))
+    }
+
+    /// Whether the Patient compartment holds resources of that type.
+    pub fn in_patient_compartment(&self, resource_type: &str) -> bool {
+        self.patient_paths(resource_type).next().is_some()
+    }
+}
+
+/// The name of a FHIR resource type, such as `Observation`. Made by [`Definitions::resource_type`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct ResourceType(Box<str>);
+
+impl ResourceType {
+    /// The name as FHIR spells it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for ResourceType {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ResourceType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Read back from our own records: the shape of a type name is checked, its existence was when the record was made.
+impl<'de> Deserialize<'de> for ResourceType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let well_formed = name.len() <= 64
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric());
+        if well_formed { Ok(Self(name.into())) } else { Err(D::Error::custom("not a resource type name")) }
+    }
+}
+
+/// Lines sorted by bytes; the first column is the key.
+#[derive(Clone, Copy, Debug)]
+struct Table<'d>(&'d str);
+
+impl<'d> Table<'d> {
+    /// The rows of a key, each without its key column, in table order.
+    fn rows(&self, key: &str) -> impl Iterator<Item = &'d str> + use<'d> {
+        let from = self.lower_bound(key);
+        let key_length = key.len();
+        let rest = self.0.get(from..).unwrap_or_default();
+        let key: Box<str> = key.into();
+        rest.lines()
+            .take_while(move |line| line.split('\t').next() == Some(&*key))
+            .map(move |line| line.get(key_length + 1..).unwrap_or_default())
+    }
+
+    /// The offset of the first line whose key is not less than `key`.
+    fn lower_bound(&self, key: &str) -> usize {
+        let bytes = self.0.as_bytes();
+        let (mut low, mut high) = (0, bytes.len());
+        // INVARIANT: `low` and `high` stand at line starts; lines before `low` have smaller keys, lines from `high` on do not.
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let start = bytes.get(low..middle).and_then(|b| memchr::memrchr(b'\n', b)).map_or(low, |i| low + i + 1);
+            let tail = bytes.get(start..high).unwrap_or_default();
+            let end = memchr::memchr(b'\n', tail).map_or(high, |i| start + i + 1);
+            let line = bytes.get(start..end).unwrap_or_default();
+            let line_key = line.split(|b| matches!(b, b'\t' | b'\n' | b'\r')).next().unwrap_or_default();
+            if line_key < key.as_bytes() { low = end } else { high = start }
+        }
+        low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_its_key() {
+        for (index, name) in Definitions::R4.resource_types().enumerate() {
+            assert_eq!(Definitions::R4.resource_type(name).unwrap().as_str(), name, "row {index}");
+        }
+        assert!(Definitions::R4.resource_types().count() > 140);
+        for absent in ["", "A", "patient", "Patien", "Patients", "Resource", "DomainResource", "Zzz", "Patient\tx"] {
+            assert_eq!(Definitions::R4.resource_type(absent), None, "{absent}");
+        }
+    }
+
+    #[test]
+    fn the_patient_compartment_has_66_types() {
+        let types = Definitions::R4.resource_types().filter(|t| Definitions::R4.in_patient_compartment(t));
+        assert_eq!(types.count(), 66);
+        let paths: Vec<_> = Definitions::R4.patient_paths("Appointment").collect();
+        assert_eq!(paths, ["participant.actor"]);
+        assert!(!Definitions::R4.in_patient_compartment("Practitioner"));
+    }
+
+    #[test]
+    fn another_version_is_data() {
+        let other = Definitions::from_tables("Alpha\nBeta\n", "Beta\twho\twho\nBeta\tx\ty.z\n");
+        assert_eq!(other.patient_paths("Beta").collect::<Vec<_>>(), ["who", "y.z"]);
+        assert!(other.resource_type("Patient").is_none());
+    }
+}

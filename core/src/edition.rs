@@ -1,0 +1,21 @@
+//! The editions of the Bulk Data guide, which disagree in parsing and in the manifest.
+
+use serde::{Deserialize, Serialize};
+
+/// An edition of the Bulk Data Access implementation guide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Edition {
+    /// 1.0.1 (STU1).
+    #[serde(rename = "1.0.1")]
+    Stu1,
+    /// 2.0.0 (STU2).
+    #[serde(rename = "2.0")]
+    Stu2,
+    /// 3.0.0 (STU3), what a deployment speaks unless told otherwise.
+    #[default]
+    #[serde(rename = "3.0")]
+    Stu3,
+    /// The 4.0 ballot of July 2026, still moving.
+    #[serde(rename = "4.0-ballot")]
+    Stu4Ballot,
+}

@@ -1,0 +1,72 @@
+//! The CapabilityStatement (BD-CAP rows): what this deployment does, made from its configuration.
+
+use serde_json::{Value, json};
+
+use super::{Auth, EndpointConfig};
+use crate::http::{FHIR_JSON, Response};
+
+/// The answer to `[base]/metadata`.
+pub(super) fn statement(config: &EndpointConfig) -> Response {
+    let statement = json!({
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": config.published,
+        "kind": "instance",
+        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
+        "software": { "name": "ehi-export", "version": env!("CARGO_PKG_VERSION") },
+        "implementation": { "description": "FHIR Bulk Data Access", "url": config.base_url },
+        "fhirVersion": "4.0.1",
+        "format": ["json"],
+        "rest": [{
+            "mode": "server",
+            "documentation": DOCUMENTATION,
+            "security": security(config.auth),
+            "resource": config.definitions().resource_types().map(resource).collect::<Vec<_>>(),
+            "operation": [operation("export", "export")],
+        }],
+    });
+    Response::json(200, FHIR_JSON, statement.to_string())
+}
+
+fn security(auth: Auth) -> Value {
+    match auth {
+        Auth::None => json!({ "description": "none: anyone who can reach this address may export" }),
+        Auth::Bearer => json!({
+            "service": [{ "coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                "code": "SMART-on-FHIR",
+            }] }],
+            "description": "SMART Backend Services",
+        }),
+    }
+}
+
+/// BD-CAP-02, BD-CAP-03. Only the operations are offered: no REST interaction is claimed.
+fn resource(name: &str) -> Value {
+    match name {
+        "Patient" => json!({
+            "type": name,
+            "operation": [
+                operation("export", "patient-export"),
+                {
+                    "name": "patient-instance-export",
+                    "definition": "https://ehi-export.github.io/fhir/OperationDefinition/patient-instance-export",
+                    "documentation": "Patient/[id]/$export: the compartment of one patient, with the parameters of patient-export",
+                },
+            ],
+        }),
+        "Group" => json!({ "type": name, "operation": [operation("export", "group-export")] }),
+        _ => json!({ "type": name }),
+    }
+}
+
+fn operation(name: &str, canonical: &str) -> Value {
+    json!({ "name": name, "definition": format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{canonical}") })
+}
+
+/// BD-CAP-06.
+const DOCUMENTATION: &str = "Levels: system, Patient, Group, one patient. Parameters: _type, _since, _outputFormat \
+    (application/fhir+ndjson); _typeFilter is read and refused. Resources pass as they are stored, without a profile filter. \
+    Files hold one resource type each and are split by number of resources and by bytes. At Patient and Group level the \
+    Patient compartment decides; supporting resources outside it and Provenance of exported resources other than Patient are \
+    not added. _since applies alike to new members of a group. includeAssociatedData has no supported values.";

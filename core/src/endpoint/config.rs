@@ -1,0 +1,195 @@
+//! What a deployment decides. Absolute URLs come from here only, never from `Host` or `X-Forwarded-*`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Definitions, Edition, job::JobId};
+
+/// What a deployment decides. Every member but `baseUrl` and `auth` has a default; unknown members are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndpointConfig {
+    /// The FHIR base, absolute, without a final `/`: `https://ehr.example/fhir`.
+    pub base_url: String,
+    /// Who is let in.
+    pub auth: Auth,
+    /// Allows a base URL that starts with `http://`, for loopback and tests (BD-SEC-01).
+    #[serde(default)]
+    pub insecure_http: bool,
+    /// Values of `Host` that are answered; none means any. A server without authorisation that answers any name can be
+    /// read by any web page, through a name that its author points here.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The edition of the guide that is spoken.
+    #[serde(default)]
+    pub edition: Edition,
+    /// Whether a kick-off without `Prefer: respond-async` is refused (BD-HDR-04).
+    #[serde(default)]
+    pub prefer_required: bool,
+    /// Whether a kick-off without `Accept` is refused (BD-HDR-02).
+    #[serde(default)]
+    pub accept_required: bool,
+    /// Unfinished jobs that one client may have (BD-KICK-16); counted over all clients where there is no authorisation.
+    #[serde(default = "default_jobs")]
+    pub jobs_per_client_max: u32,
+    /// How long files are kept after completion, in seconds (BD-STAT-21).
+    #[serde(default = "default_retention")]
+    pub retention_seconds: u64,
+    /// `Retry-After` of the first polls, in seconds (BD-STAT-03).
+    #[serde(default = "default_retry_after")]
+    pub retry_after_seconds: u64,
+    /// Polls of one client closer than this are answered 429 (BD-STAT-05), in milliseconds.
+    #[serde(default = "default_poll_interval")]
+    pub poll_interval_millis: u64,
+    /// Whether what is in the compartments of a listed and of an unlisted patient is exported (BD-PAT-06).
+    #[serde(default)]
+    pub export_shared: bool,
+    /// `date` of the CapabilityStatement: when this deployment was last changed, as a FHIR date.
+    #[serde(default = "default_published")]
+    pub published: String,
+}
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// Anyone who can reach the address.
+    None,
+    /// Bearers of access tokens.
+    Bearer,
+}
+
+impl EndpointConfig {
+    /// A configuration with all defaults.
+    pub fn new(base_url: impl Into<String>, auth: Auth) -> Self {
+        Self {
+            base_url: base_url.into(),
+            auth,
+            insecure_http: false,
+            hosts: Vec::new(),
+            edition: Edition::default(),
+            prefer_required: false,
+            accept_required: false,
+            jobs_per_client_max: default_jobs(),
+            retention_seconds: default_retention(),
+            retry_after_seconds: default_retry_after(),
+            poll_interval_millis: default_poll_interval(),
+            export_shared: false,
+            published: default_published(),
+        }
+    }
+
+    /// Reads a configuration from its JSON text.
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        serde_json::from_str(json).map_err(|error| ConfigError(error.to_string()))
+    }
+
+    /// The FHIR version whose resources are exported.
+    pub fn definitions(&self) -> Definitions<'static> {
+        Definitions::R4
+    }
+
+    pub(crate) fn polling_location(&self, id: &JobId) -> String {
+        format!("{}/bulk/{id}", self.base_url)
+    }
+
+    pub(crate) fn files_url(&self, id: &JobId) -> String {
+        format!("{}/bulk/{id}/files/", self.base_url)
+    }
+
+    /// The path of the base URL, without a final `/`.
+    pub(crate) fn base_path(&self) -> &str {
+        let after_scheme = self.base_url.split_once("://").map_or("", |(_, rest)| rest);
+        after_scheme.find('/').and_then(|slash| after_scheme.get(slash..)).unwrap_or_default()
+    }
+
+    /// Scheme and authority of the base URL, to which a request target is appended for its absolute form.
+    pub(crate) fn origin(&self) -> &str {
+        self.base_url.strip_suffix(self.base_path()).unwrap_or(&self.base_url)
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let secure = self.base_url.starts_with("https://");
+        let host = self.origin().split_once("://").map_or("", |(_, host)| host);
+        let problem = if !secure && !self.base_url.starts_with("http://") {
+            "`baseUrl` must be an absolute https URL"
+        } else if !secure && !self.insecure_http {
+            "`baseUrl` is not https; set `insecureHttp` to allow that on loopback"
+        } else if host.is_empty()
+            || self.base_url.ends_with('/')
+            || !self.base_url.bytes().all(|b| b.is_ascii_graphic())
+        {
+            "`baseUrl` must have a host and no final slash, and be visible ASCII"
+        } else if self.base_url.contains(['?', '#']) {
+            "`baseUrl` must have no query and no fragment"
+        } else if self.jobs_per_client_max == 0 {
+            "`jobsPerClientMax` must be at least 1"
+        } else if self.published.is_empty() {
+            "`published` must be a date"
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError(problem.to_owned()))
+    }
+}
+
+/// A configuration that cannot be used; says which member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "configuration: {}", self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// One full export and a few of single patients; servers in the field allow 1 to 10.
+fn default_jobs() -> u32 {
+    5
+}
+
+/// A day: clients fetch soon, and files at rest are a risk.
+fn default_retention() -> u64 {
+    24 * 60 * 60
+}
+
+fn default_retry_after() -> u64 {
+    1
+}
+
+/// Clients in use poll faster than they are told; a fifth of a second still costs next to nothing.
+fn default_poll_interval() -> u64 {
+    200
+}
+
+fn default_published() -> String {
+    String::from("2026-11-22")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_read_strictly() {
+        let read = |json| EndpointConfig::from_json(json).and_then(|config| config.check().map(|()| config));
+        let config = read(r#"{"baseUrl":"https://ehr.example/a/fhir","auth":"bearer"}"#).unwrap();
+        assert_eq!(config, EndpointConfig::new("https://ehr.example/a/fhir", Auth::Bearer));
+        assert_eq!((config.base_path(), config.origin()), ("/a/fhir", "https://ehr.example"));
+        for wrong in [
+            r#"{"baseUrl":"https://ehr.example/fhir"}"#,
+            r#"{"baseUrl":"https://ehr.example/fhir","auth":"bearer","surprise":1}"#,
+            r#"{"baseUrl":"http://ehr.example/fhir","auth":"bearer"}"#,
+            r#"{"baseUrl":"ehr.example/fhir","auth":"bearer"}"#,
+            r#"{"baseUrl":"https://ehr.example/fhir/","auth":"bearer"}"#,
+            r#"{"baseUrl":"https:///fhir","auth":"bearer"}"#,
+            r#"{"baseUrl":"https://ehr.example/fhir?x","auth":"none"}"#,
+            r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","jobsPerClientMax":0}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

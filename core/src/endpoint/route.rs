@@ -1,0 +1,149 @@
+//! From a request to what it asks for.
+
+use super::{Auth, Endpoint, capability, not_found, unauthorized};
+use crate::{
+    Refusal,
+    access::Principal,
+    http::{Prefer, Request, Response, Target},
+    job::JobId,
+    kick_off::{self, KickOff, Level},
+    outcome::{Issue, IssueCode},
+    reference::is_id,
+};
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Route {
+    /// Send this.
+    Respond(Response),
+    /// An export: see [`Endpoint::decide`].
+    KickOff(Box<KickOff>),
+    /// A job's status, a file of it, or its deletion: hand the request to [`Job::handle_request`](crate::job::Job::handle_request),
+    /// or answer [`Endpoint::not_found`] if there is no such job.
+    Job(JobId),
+}
+
+impl Endpoint {
+    /// Finds what a request asks for. Without a token that is 401 before any parameter is read.
+    pub fn route(&self, request: &Request<'_>, principal: &Principal) -> Route {
+        self.find(request, principal).unwrap_or_else(|refusal| Route::Respond(refusal.into()))
+    }
+
+    fn find(&self, request: &Request<'_>, principal: &Principal) -> Result<Route, Refusal> {
+        self.check_size(request)?;
+        self.check_host(request)?;
+        let target = Target::parse(request.target);
+        let Some(segments) = target.segments_below(self.config.base_path()) else {
+            return Ok(Route::Respond(not_found()));
+        };
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        if let ["metadata"] = segments.as_slice() {
+            allow(request, &["GET", "HEAD"])?;
+            return Ok(Route::Respond(capability::statement(&self.config)));
+        }
+        let let_in = match (self.config.auth, principal) {
+            (Auth::None, Principal::Open) | (Auth::Bearer, Principal::Known { .. }) => true,
+            (_, Principal::Anonymous | Principal::Open | Principal::Known { .. }) => false,
+        };
+        if !let_in {
+            return Ok(Route::Respond(unauthorized()));
+        }
+        let level = match segments.as_slice() {
+            ["$export"] => Level::System,
+            ["Patient", "$export"] => Level::AllPatients,
+            ["Group", id, "$export"] if is_id(id) => Level::Group((*id).to_owned()),
+            ["Patient", id, "$export"] if is_id(id) => Level::Patient((*id).to_owned()),
+            ["bulk", id, rest @ ..] => {
+                let job = matches!(rest, [] | ["files", _]).then(|| JobId::parse(id)).flatten();
+                return Ok(job.map_or_else(|| Route::Respond(not_found()), Route::Job));
+            }
+            _ => return Ok(Route::Respond(not_found())),
+        };
+        self.kick_off(request, level).map(|kick_off| Route::KickOff(Box::new(kick_off)))
+    }
+
+    fn kick_off(&self, request: &Request<'_>, level: Level) -> Result<KickOff, Refusal> {
+        // The 4.0 ballot dropped GET (BD4-01, BD-KICK-05).
+        let methods: &[&str] =
+            if self.config.edition == crate::Edition::Stu4Ballot { &["POST"] } else { &["GET", "POST"] };
+        allow(request, methods)?;
+        self.check_accept(request)?;
+        if self.config.prefer_required && !Prefer::of(request).respond_async {
+            let diagnostics = "an export needs the header `Prefer: respond-async`";
+            return Err(Refusal::new(400, Issue::error(IssueCode::Required, diagnostics).about("Prefer")));
+        }
+        if request.method == "POST" {
+            check_content_type(request)?;
+        }
+        let reader = kick_off::Reader::new(self.config.edition, self.config.definitions(), request);
+        // For POST the URL alone is the request: its parameters are in the body (BD-MAN-04).
+        let target = if request.method == "POST" { Target::parse(request.target).path } else { request.target };
+        kick_off::read(reader, request, level, format!("{}{target}", self.config.origin()))
+    }
+
+    /// BD-HDR-01, BD-HDR-02.
+    fn check_accept(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        let accepted = request.media_types("accept");
+        let acceptable = ["application/fhir+json", "application/json", "application/*", "*/*"];
+        if accepted.is_empty() && !self.config.accept_required
+            || accepted.iter().any(|a| acceptable.contains(&a.as_str()))
+        {
+            return Ok(());
+        }
+        let diagnostics = "the answer to a kick-off is `application/fhir+json`, which `Accept` must allow";
+        Err(Refusal::new(406, Issue::error(IssueCode::NotSupported, diagnostics).about("Accept")))
+    }
+
+    fn check_host(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        let mut hosts = request.header("host");
+        let (host, second) = (hosts.next().unwrap_or_default(), hosts.next());
+        let known = self.config.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) && second.is_none();
+        if self.config.hosts.is_empty() || known {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            421,
+            Issue::error(IssueCode::Forbidden, "this server does not answer to that host name").about("Host"),
+        ))
+    }
+
+    fn check_size(&self, request: &Request<'_>) -> Result<(), Refusal> {
+        let (status, what) = if request.target.len() > TARGET_BYTES_MAX {
+            (414, format!("the request target is longer than {TARGET_BYTES_MAX} bytes"))
+        } else if request.body.len() > BODY_BYTES_MAX {
+            (413, format!("the request body is longer than {BODY_BYTES_MAX} bytes"))
+        } else if request.headers.len() > HEADERS_MAX {
+            (431, format!("there are more than {HEADERS_MAX} header fields"))
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(status, Issue::error(IssueCode::TooLong, what)))
+    }
+}
+
+/// 405 with `Allow` for any other method.
+pub(crate) fn allow(request: &Request<'_>, methods: &[&str]) -> Result<(), Refusal> {
+    if methods.contains(&request.method) {
+        return Ok(());
+    }
+    let allowed = methods.join(", ");
+    let issue = Issue::error(IssueCode::NotSupported, format!("this address allows {allowed} only"));
+    Err(Refusal::new(405, issue).with("allow", allowed))
+}
+
+fn check_content_type(request: &Request<'_>) -> Result<(), Refusal> {
+    let types = request.media_types("content-type");
+    let readable = ["application/fhir+json", "application/json"];
+    let empty = request.body.trim_ascii().is_empty();
+    if empty && types.is_empty() || types.iter().any(|t| readable.contains(&t.as_str())) {
+        return Ok(());
+    }
+    let diagnostics = "the body of a kick-off is a Parameters resource in `application/fhir+json`";
+    Err(Refusal::new(415, Issue::error(IssueCode::NotSupported, diagnostics).about("Content-Type")))
+}
+
+/// What servers in the field take in a request line and more; a `_typeFilter` list fits easily.
+const TARGET_BYTES_MAX: usize = 64 * 1024;
+/// A Parameters resource with 10,000 patients fits.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+const HEADERS_MAX: usize = 100;

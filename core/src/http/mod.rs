@@ -1,0 +1,12 @@
+//! The little of HTTP that we speak: requests as they were on the wire, responses as values.
+
+mod prefer;
+mod request;
+mod response;
+mod target;
+
+pub use prefer::{Handling, Prefer};
+pub use request::Request;
+pub(crate) use response::FHIR_JSON;
+pub use response::{Body, Response};
+pub(crate) use target::{Target, decode_component};

@@ -1,0 +1,152 @@
+//! What the host that does the work tells a job. Commands are values, so that they cross any boundary and can be
+//! replayed.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Effects, Epoch, Job, JobMisuse, Lease, PartitionProgress, internal, state::Event};
+use crate::{manifest::OutputFile, manifest::Section, time::Timestamp, writer::Checkpoint};
+
+/// A command to a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Command {
+    /// Take the lease and begin, or go on. Only the first beginning fixes the transaction time, the snapshot and the
+    /// partitions; a later one gets them back from the job.
+    Begin {
+        /// Who.
+        holder: String,
+        /// Until when, unless renewed.
+        until: Timestamp,
+        /// What the export is a picture of: later than the `lastUpdated` of nothing that the snapshot lacks.
+        transaction_time: Timestamp,
+        /// What identifies the data that is read; opaque here.
+        snapshot: String,
+        /// Into how many partitions the data is cut.
+        partitions: u32,
+    },
+    /// Keep the lease.
+    Renew {
+        /// Of the lease.
+        epoch: Epoch,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Files are stored whole: list them, and go on from the checkpoint if the host is lost.
+    Publish {
+        /// Of the lease.
+        epoch: Epoch,
+        /// Which partition.
+        partition: u32,
+        /// The files, in the order in which they were closed.
+        rows: Vec<OutputFile>,
+        /// That came with the last of them.
+        checkpoint: Checkpoint,
+    },
+    /// A partition has nothing left. With the last one the job is complete.
+    FinishPartition {
+        /// Of the lease.
+        epoch: Epoch,
+        /// Which partition.
+        partition: u32,
+    },
+    /// It cannot go on.
+    Fail {
+        /// Of the lease.
+        epoch: Epoch,
+        /// Why, in lower case; shown to the client, so no patient data and no paths.
+        diagnostics: String,
+    },
+    /// Everything below the job's storage prefix is removed.
+    Removed,
+}
+
+impl Job {
+    /// Takes a command, or says why not and stays as it is. Returns the epoch to work under and what to store.
+    pub fn apply(&mut self, command: Command, now: Timestamp) -> Result<(Epoch, Effects), JobMisuse> {
+        let mut rows = Vec::new();
+        match command {
+            Command::Begin { holder, until, transaction_time, snapshot, partitions } => {
+                self.begin(holder, until, transaction_time, snapshot, partitions, now)?;
+            }
+            Command::Renew { epoch, until } => {
+                self.check_epoch(epoch)?;
+                if let Some(lease) = &mut self.record.lease {
+                    // A renewal that arrives late never shortens the lease.
+                    lease.until = lease.until.max(until);
+                }
+            }
+            Command::Publish { epoch, partition, rows: published, checkpoint } => {
+                self.check_epoch(epoch)?;
+                self.partition(partition)?.checkpoint = Some(checkpoint);
+                self.count(&published);
+                rows = published;
+            }
+            Command::FinishPartition { epoch, partition } => {
+                self.check_epoch(epoch)?;
+                self.partition(partition)?.finished = true;
+                if self.record.partitions.values().all(|progress| progress.finished) && self.enter(Event::Finish) {
+                    self.record.lease = None;
+                    self.record.ended = Some(now);
+                }
+            }
+            Command::Fail { epoch, diagnostics } => {
+                self.check_epoch(epoch)?;
+                self.fail_with(internal(&diagnostics), now);
+            }
+            Command::Removed => {
+                if !self.enter(Event::Removed) {
+                    return Err(self.record.state.into());
+                }
+            }
+        }
+        Ok((self.record.epoch, Effects { job: true, rows, account: false }))
+    }
+
+    fn begin(
+        &mut self,
+        holder: String,
+        until: Timestamp,
+        transaction_time: Timestamp,
+        snapshot: String,
+        partitions: u32,
+        now: Timestamp,
+    ) -> Result<(), JobMisuse> {
+        if self.record.lease.as_ref().is_some_and(|lease| lease.until > now && lease.holder != holder) {
+            return Err(JobMisuse::Leased);
+        }
+        if !self.enter(Event::Begin) {
+            return Err(self.record.state.into());
+        }
+        if self.record.partitions.is_empty() {
+            self.record.plan.transaction_time = Some(transaction_time);
+            self.record.snapshot = Some(snapshot);
+            self.record.partitions = (0..partitions.max(1)).map(|n| (n, PartitionProgress::default())).collect();
+        }
+        self.record.epoch = Epoch(self.record.epoch.0 + 1);
+        self.record.lease = Some(Lease { holder, until });
+        Ok(())
+    }
+
+    /// The fence: a host that lost its lease changes nothing, however late it speaks.
+    fn check_epoch(&self, epoch: Epoch) -> Result<(), JobMisuse> {
+        if self.record.state != super::State::Running {
+            return Err(self.record.state.into());
+        }
+        if self.record.epoch == epoch && self.record.lease.is_some() { Ok(()) } else { Err(JobMisuse::Stale) }
+    }
+
+    fn partition(&mut self, number: u32) -> Result<&mut PartitionProgress, JobMisuse> {
+        let partition = self.record.partitions.get_mut(&number).filter(|progress| !progress.finished);
+        partition.ok_or(JobMisuse::NoSuchPartition)
+    }
+
+    fn count(&mut self, rows: &[OutputFile]) {
+        self.record.files += u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        for row in rows {
+            self.record.bytes = self.record.bytes.saturating_add(row.bytes);
+            if row.section == Section::Output {
+                self.record.resources = self.record.resources.saturating_add(row.count);
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One export, server side, as a value: it lives in the embedder's store between calls, never in an instance.
+
+mod account;
+mod command;
+mod id;
+mod record;
+mod serve;
+mod state;
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    access::Owner,
+    endpoint::EndpointConfig,
+    kick_off::Level,
+    manifest::OutputFile,
+    outcome::{Issue, IssueCode, OperationOutcome},
+    plan::ExportPlan,
+    time::Timestamp,
+    writer::Checkpoint,
+};
+
+pub use account::PollAccount;
+pub use command::Command;
+pub use id::JobId;
+use record::{Lease, PartitionProgress, Record};
+pub use state::State;
+
+/// One export, server side. Small, whatever the export's size: rows, population and poll account lie beside it.
+///
+/// Methods are of four kinds:
+///
+/// - **getters**: [`id`](Self::id), [`state`](Self::state), [`plan`](Self::plan), [`wake_at`](Self::wake_at), and
+///   [`wants`](Self::wants), which says what is to be done, derived from state alone: a restarted host asks each job and
+///   has lost nothing;
+/// - **`handle_*`**: [`handle_request`](Self::handle_request), [`handle_timeout`](Self::handle_timeout);
+/// - **commands** of the host that does the work, [`apply`](Self::apply);
+/// - **to and from bytes**: [`encode`](Self::encode), [`decode`](Self::decode).
+///
+/// Whatever changes the job returns [`Effects`]: store them **before** answering, job and rows in one transaction, and
+/// only if the stored job is still the version that was read. If it is not, read it again and repeat the call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    record: Record,
+}
+
+/// What to store before answering.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Effects {
+    /// Whether the job changed.
+    pub job: bool,
+    /// Rows to append to the job's list.
+    pub rows: Vec<OutputFile>,
+    /// Whether the poll account changed. It may be lost without harm and is stored without a version.
+    pub account: bool,
+}
+
+/// What is to be done for a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Wants {
+    /// Nothing, until [`Job::wake_at`] or a request.
+    Nothing,
+    /// Begin, with that population, and run these partitions. An empty list: begin with as many as you like.
+    Run {
+        /// Whose ids the population must hold.
+        population: PopulationWanted,
+        /// Partition number and where it stands.
+        partitions: Vec<(u32, Option<Checkpoint>)>,
+    },
+    /// Remove everything below the job's storage prefix, by listing it, then say [`Command::Removed`].
+    Remove,
+    /// Forget the job altogether.
+    Forget,
+}
+
+/// Whose ids a population must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PopulationWanted {
+    /// None is wanted.
+    Nobody,
+    /// The patients who are members of that group now.
+    Group(String),
+    /// That patient.
+    Patient(String),
+}
+
+/// Proof of the lease that a command is given under: a later lease makes it stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+impl Job {
+    pub(crate) fn new(config: &EndpointConfig, id: JobId, owner: Owner, plan: ExportPlan, now: Timestamp) -> Self {
+        let record = Record {
+            version: record::VERSION,
+            id,
+            owner,
+            plan,
+            files_url: config.files_url(&id),
+            requires_access_token: config.auth == crate::endpoint::Auth::Bearer,
+            retention_seconds: config.retention_seconds,
+            state: State::Queued,
+            created: now,
+            epoch: Epoch(0),
+            lease: None,
+            snapshot: None,
+            partitions: BTreeMap::new(),
+            files: 0,
+            resources: 0,
+            bytes: 0,
+            ended: None,
+            failure: None,
+        };
+        Self { record }
+    }
+
+    /// Its id, under which it is stored.
+    pub fn id(&self) -> JobId {
+        self.record.id
+    }
+
+    /// To whom it belongs.
+    pub fn owner(&self) -> &Owner {
+        &self.record.owner
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.record.state
+    }
+
+    /// What it exports.
+    pub fn plan(&self) -> &ExportPlan {
+        &self.record.plan
+    }
+
+    /// What the embedder said of its data when the job began; a restarted run compares.
+    pub fn snapshot(&self) -> Option<&str> {
+        self.record.snapshot.as_deref()
+    }
+
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&OperationOutcome> {
+        self.record.failure.as_ref()
+    }
+
+    /// What is to be done, as `holder` sees it: while another holder's lease lasts, nothing.
+    ///
+    /// A holder's own older lease does not stop it: a host that restarts under its old name goes on at once, and the new
+    /// epoch makes whatever its former self still does stale. So a name must not be shared by hosts that run together.
+    pub fn wants(&self, holder: &str, now: Timestamp) -> Wants {
+        match self.record.state {
+            State::Queued | State::Running => match &self.record.lease {
+                Some(lease) if lease.until > now && lease.holder != holder => Wants::Nothing,
+                _ => Wants::Run { population: self.population_wanted(), partitions: self.unfinished() },
+            },
+            State::Failed | State::Expired | State::Deleted => Wants::Remove,
+            State::FailedEmpty | State::Gone if self.wake_at().is_some_and(|at| at <= now) => Wants::Forget,
+            State::Complete | State::FailedEmpty | State::Gone => Wants::Nothing,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) or [`wants`](Self::wants) is to be called next if nothing happens
+    /// before. Store it as an indexed column.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let ended = self.record.ended.unwrap_or(self.record.created);
+        match self.record.state {
+            State::Queued | State::Running => {
+                Some(self.record.lease.as_ref().map_or(self.record.created, |lease| lease.until))
+            }
+            State::Complete | State::FailedEmpty => Some(ended.plus_seconds(self.record.retention_seconds)),
+            State::Failed | State::Expired | State::Deleted => Some(ended),
+            State::Gone => Some(ended.plus_seconds(TOMBSTONE_SECONDS)),
+        }
+    }
+
+    /// Moves on what time alone moves: a complete job whose retention has passed expires.
+    pub fn handle_timeout(&mut self, now: Timestamp) -> Effects {
+        let due = self.wake_at().is_some_and(|at| at <= now);
+        if due && self.record.state == State::Complete && self.enter(state::Event::Expire) {
+            self.record.ended = Some(now);
+            return Effects { job: true, ..Effects::default() };
+        }
+        Effects::default()
+    }
+
+    /// The record, to store.
+    pub fn encode(&self) -> String {
+        crate::json::to_string(&self.record)
+    }
+
+    /// Reads a stored record. One that a newer version of this library wrote is refused, so that nothing of it is lost.
+    pub fn decode(record: &str) -> Result<Self, JobMisuse> {
+        Record::decode(record).map(|record| Self { record })
+    }
+
+    /// Takes the transition if the table has it.
+    fn enter(&mut self, event: state::Event) -> bool {
+        match self.record.state.after(event) {
+            Some(next) => {
+                self.record.state = next;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn population_wanted(&self) -> PopulationWanted {
+        match &self.record.plan.level {
+            Level::System | Level::AllPatients => PopulationWanted::Nobody,
+            Level::Group(id) => PopulationWanted::Group(id.clone()),
+            Level::Patient(id) => PopulationWanted::Patient(id.clone()),
+        }
+    }
+
+    fn unfinished(&self) -> Vec<(u32, Option<Checkpoint>)> {
+        let partitions = self.record.partitions.iter();
+        partitions
+            .filter(|(_, progress)| !progress.finished)
+            .map(|(n, progress)| (*n, progress.checkpoint.clone()))
+            .collect()
+    }
+
+    fn fail_with(&mut self, issue: Issue, now: Timestamp) -> bool {
+        let failed = self.enter(state::Event::Fail);
+        if failed {
+            self.record.lease = None;
+            self.record.ended = Some(now);
+            self.record.failure = Some(OperationOutcome::new(issue));
+        }
+        failed
+    }
+}
+
+/// A command that the job cannot take. The job is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobMisuse {
+    /// Another holder's lease lasts.
+    Leased,
+    /// The epoch is not that of the present lease: another host has taken over. Stop.
+    Stale,
+    /// The state does not allow it, for example because the job was deleted. Stop.
+    WrongState(State),
+    /// There is no such partition, or it is finished.
+    NoSuchPartition,
+    /// The bytes are not a job record.
+    Unreadable,
+    /// A newer version of this library wrote the record.
+    TooNew,
+}
+
+impl fmt::Display for JobMisuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leased => f.write_str("the job is leased to another host"),
+            Self::Stale => f.write_str("the lease has passed to another host"),
+            Self::WrongState(state) => write!(f, "a job that is {state} does not take this command"),
+            Self::NoSuchPartition => f.write_str("the job has no such unfinished partition"),
+            Self::Unreadable => f.write_str("the bytes are not a job record"),
+            Self::TooNew => f.write_str("the job record is of a newer version than this library reads"),
+        }
+    }
+}
+
+impl std::error::Error for JobMisuse {}
+
+impl From<state::State> for JobMisuse {
+    fn from(state: State) -> Self {
+        Self::WrongState(state)
+    }
+}
+
+/// How long a tombstone stands after its files were removed: longer than any upload that a lost host may still finish.
+const TOMBSTONE_SECONDS: u64 = 60 * 60;
+
+fn internal(diagnostics: &str) -> Issue {
+    Issue::error(IssueCode::Exception, diagnostics)
+}

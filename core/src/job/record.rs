@@ -1,0 +1,64 @@
+//! A job as it is stored.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Epoch, JobId, JobMisuse, State};
+use crate::{access::Owner, outcome::OperationOutcome, plan::ExportPlan, time::Timestamp, writer::Checkpoint};
+
+/// A job as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Record {
+    pub(super) version: u32,
+    pub(super) id: JobId,
+    pub(super) owner: Owner,
+    pub(super) plan: ExportPlan,
+    pub(super) files_url: String,
+    pub(super) requires_access_token: bool,
+    pub(super) retention_seconds: u64,
+    pub(super) state: State,
+    pub(super) created: Timestamp,
+    pub(super) epoch: Epoch,
+    pub(super) lease: Option<Lease>,
+    pub(super) snapshot: Option<String>,
+    pub(super) partitions: BTreeMap<u32, PartitionProgress>,
+    pub(super) files: u64,
+    pub(super) resources: u64,
+    pub(super) bytes: u64,
+    pub(super) ended: Option<Timestamp>,
+    pub(super) failure: Option<OperationOutcome>,
+}
+
+/// Who works on the job, and until when nobody else may.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Lease {
+    pub(super) holder: String,
+    pub(super) until: Timestamp,
+}
+
+/// Where one partition stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct PartitionProgress {
+    pub(super) checkpoint: Option<Checkpoint>,
+    pub(super) finished: bool,
+}
+
+impl Record {
+    pub(super) fn decode(record: &str) -> Result<Self, JobMisuse> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_str(record).map_err(|_| JobMisuse::Unreadable)?;
+        match version {
+            VERSION => serde_json::from_str(record).map_err(|_| JobMisuse::Unreadable),
+            newer if newer > VERSION => Err(JobMisuse::TooNew),
+            _ => Err(JobMisuse::Unreadable),
+        }
+    }
+}
+
+/// Raised when the meaning of a record changes; older versions are then read by their own shape.
+pub(super) const VERSION: u32 = 1;

@@ -1,0 +1,279 @@
+//! What a client asks of a job: status, deletion, files.
+
+use super::{Effects, Job, PollAccount, State, record::Record, state::Event};
+use crate::{
+    Refusal,
+    access::{Owner, Principal},
+    endpoint::{Endpoint, allow, forbidden, not_found, unauthorized},
+    http::{Body, Request, Response, Target},
+    manifest::{ManifestHead, OutputFile},
+    outcome::{Issue, IssueCode, OperationOutcome},
+    plan::TypeSelection,
+    time::Timestamp,
+};
+
+impl Job {
+    /// Answers a request that [`Endpoint::route`] found to be about this job.
+    ///
+    /// The principal is checked again each time (BD-SEC-03, BD-SEC-04): another client gets what it would get for a job
+    /// that does not exist, the owner with a token that covers less than the export gets 403.
+    pub fn handle_request(
+        &mut self,
+        endpoint: &Endpoint,
+        request: &Request<'_>,
+        principal: &Principal,
+        account: &mut PollAccount,
+        now: Timestamp,
+    ) -> (Response, Effects) {
+        let mut effects = Effects::default();
+        let response = self.answer(endpoint, request, principal, account, &mut effects, now);
+        (response.unwrap_or_else(Response::from), effects)
+    }
+
+    /// Answers a request for a file whose row was looked up, after [`handle_request`](Self::handle_request) answered
+    /// [`Body::Row`]. A single byte range is honoured (BD-FILE-16).
+    pub fn serve_file(&self, file: &OutputFile, request: &Request<'_>) -> Response {
+        let tag = file.sha256.as_ref().map(|sha256| format!("\"{sha256}\""));
+        let range = byte_range(request, file.bytes, tag.as_deref());
+        let (status, range, length) = match range {
+            Range::Whole => (200, None, file.bytes),
+            Range::Part(from, to) => (206, Some((from, to)), to - from),
+            Range::Unsatisfiable => {
+                let issue = Issue::error(IssueCode::Value, "the range lies outside the file").about("Range");
+                return Refusal::new(416, issue).with("content-range", format!("bytes */{}", file.bytes)).into();
+            }
+        };
+        let mut response = Response::new(status)
+            .with("content-type", "application/fhir+ndjson")
+            .with("content-length", length.to_string())
+            .with("accept-ranges", "bytes")
+            .with("cache-control", "no-store")
+            .with("x-content-type-options", "nosniff");
+        if let Some(tag) = tag {
+            response = response.with("etag", tag);
+        }
+        if let Some((from, to)) = range {
+            response = response.with("content-range", format!("bytes {from}-{}/{}", to - 1, file.bytes));
+        }
+        if request.method != "HEAD" {
+            response.body = Body::Object { key: file.key.clone(), range };
+        }
+        response
+    }
+
+    fn answer(
+        &mut self,
+        endpoint: &Endpoint,
+        request: &Request<'_>,
+        principal: &Principal,
+        account: &mut PollAccount,
+        effects: &mut Effects,
+        now: Timestamp,
+    ) -> Result<Response, Refusal> {
+        if principal.has_expired(now) {
+            return Ok(unauthorized());
+        }
+        if !self.belongs_to(principal) || self.is_over(now) {
+            return Ok(not_found());
+        }
+        self.check_scope(principal)?;
+        let segments = Target::parse(request.target).segments_below(endpoint.config().base_path()).unwrap_or_default();
+        match segments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["bulk", _] => {
+                allow(request, &["GET", "DELETE"])?;
+                if request.method == "DELETE" {
+                    Ok(self.delete(effects, now))
+                } else {
+                    self.status(endpoint, account, effects, now)
+                }
+            }
+            ["bulk", _, "files", name] => {
+                allow(request, &["GET", "HEAD"])?;
+                // A file is served when a manifest that lists it could have been.
+                let available = self.record.state == State::Complete;
+                Ok(if available {
+                    Response { body: Body::Row((*name).to_owned()), ..Response::new(200) }
+                } else {
+                    not_found()
+                })
+            }
+            _ => Ok(not_found()),
+        }
+    }
+
+    /// Deleted, expired, or due to expire: the host's sweep may come later, the answer does not change with it (BD-STAT-22).
+    fn is_over(&self, now: Timestamp) -> bool {
+        match self.record.state {
+            State::Expired | State::Deleted | State::Gone => true,
+            State::Complete => self.wake_at().is_some_and(|at| at <= now),
+            State::Queued | State::Running | State::Failed | State::FailedEmpty => false,
+        }
+    }
+
+    fn belongs_to(&self, principal: &Principal) -> bool {
+        match (&self.record.owner, principal) {
+            (Owner::Anyone, Principal::Open) => true,
+            (Owner::Client(owner), Principal::Known { client, .. }) => owner == client,
+            (Owner::Anyone | Owner::Client(_), Principal::Anonymous | Principal::Open | Principal::Known { .. }) => {
+                false
+            }
+        }
+    }
+
+    fn check_scope(&self, principal: &Principal) -> Result<(), Refusal> {
+        let grant = principal.may_export();
+        let covered = match &self.record.plan.types {
+            TypeSelection::All | TypeSelection::AllBut(_) => grant.is_everything(),
+            TypeSelection::Only(types) => types.iter().all(|t| grant.covers(t.as_str())),
+        };
+        if covered { Ok(()) } else { Err(forbidden("the token does not cover all types of this export")) }
+    }
+
+    /// BD-DEL-02, BD-DEL-04: cancels a job in progress, or says that the files of a complete one can go.
+    fn delete(&mut self, effects: &mut Effects, now: Timestamp) -> Response {
+        if !self.enter(Event::Delete) {
+            return not_found();
+        }
+        self.record.lease = None;
+        self.record.ended = Some(now);
+        self.record.failure = None;
+        effects.job = true;
+        Response::outcome(202, &OperationOutcome::new(Issue::information("the export and its files are being removed")))
+    }
+
+    fn status(
+        &self,
+        endpoint: &Endpoint,
+        account: &mut PollAccount,
+        effects: &mut Effects,
+        now: Timestamp,
+    ) -> Result<Response, Refusal> {
+        effects.account = true;
+        if let Err(seconds) = account.poll(endpoint.config().poll_interval_millis, now) {
+            let issue = Issue::error(IssueCode::Throttled, "polled too soon; wait as long as Retry-After says");
+            return Err(Refusal::new(429, issue).with("retry-after", seconds.to_string()));
+        }
+        Ok(match self.record.state {
+            State::Queued | State::Running => Response::new(202)
+                .with("retry-after", self.retry_after(endpoint.config().retry_after_seconds, now).to_string())
+                .with("x-progress", self.progress()),
+            State::Complete => self.manifest(),
+            State::Failed | State::FailedEmpty => self.failed(),
+            State::Expired | State::Deleted | State::Gone => not_found(),
+        })
+    }
+
+    /// A tenth of the time it took so far, at least what the deployment says and at most a minute.
+    fn retry_after(&self, at_least: u64, now: Timestamp) -> u64 {
+        (now.seconds_since(self.record.created) / 10).clamp(at_least, at_least.max(60))
+    }
+
+    /// Under 100 characters and without patient data (BD-STAT-10).
+    fn progress(&self) -> String {
+        let Record { state, files, resources, .. } = &self.record;
+        format!("{state}: {resources} resources in {files} files")
+    }
+
+    fn manifest(&self) -> Response {
+        let ended = self.record.ended.unwrap_or(self.record.created);
+        let expires = ended.plus_seconds(self.record.retention_seconds).to_http_date();
+        let response = Response::new(200).with("content-type", "application/json").with("expires", expires);
+        Response { body: Body::Manifest(self.manifest_head()), ..response }
+    }
+
+    /// What the manifest says besides its files. The transaction time is set in every state that has one.
+    pub fn manifest_head(&self) -> ManifestHead {
+        let plan = &self.record.plan;
+        let left_out = plan.left_out().map(|text| (String::from("leftOut"), text.to_owned()));
+        ManifestHead {
+            edition: plan.edition,
+            transaction_time: plan.transaction_time.unwrap_or(self.record.created),
+            request: plan.request.clone(),
+            requires_access_token: self.record.requires_access_token,
+            files_url: self.record.files_url.clone(),
+            extension: left_out.into_iter().collect(),
+        }
+    }
+
+    /// BD-STAT-08, BD-STAT-12.
+    fn failed(&self) -> Response {
+        let unknown = || OperationOutcome::new(super::internal("the export failed"));
+        Response::outcome(500, &self.record.failure.clone().unwrap_or_else(unknown))
+    }
+}
+
+enum Range {
+    Whole,
+    /// First byte and one past the last.
+    Part(u64, u64),
+    Unsatisfiable,
+}
+
+/// One range of bytes (RFC 9110 §14). What is not understood is ignored, as the RFC says: the whole file is always right.
+fn byte_range(request: &Request<'_>, length: u64, tag: Option<&str>) -> Range {
+    let mut fields = request.header("range");
+    let (Some(field), None) = (fields.next(), fields.next()) else { return Range::Whole };
+    // A part of another state of the file than the client has is no help: If-Range asks for the whole then.
+    if request.header("if-range").next().is_some_and(|condition| Some(condition) != tag) {
+        return Range::Whole;
+    }
+    let spec = field.strip_prefix("bytes=").filter(|spec| !spec.contains(','));
+    let Some((first, last)) = spec.and_then(|spec| spec.split_once('-')) else { return Range::Whole };
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+    match (first, last) {
+        ("", suffix) => match number(suffix) {
+            Some(0) => Range::Unsatisfiable,
+            Some(_) if length == 0 => Range::Unsatisfiable,
+            Some(suffix) => Range::Part(length.saturating_sub(suffix), length),
+            None => Range::Whole,
+        },
+        (first, last) => match (number(first), number(last), last.is_empty()) {
+            (Some(first), _, true) if first < length => Range::Part(first, length),
+            (Some(first), Some(last), _) if first <= last && first < length => {
+                Range::Part(first, last.saturating_add(1).min(length))
+            }
+            (Some(first), Some(last), _) if first > last => Range::Whole,
+            (Some(_), Some(_), _) | (Some(_), None, true) => Range::Unsatisfiable,
+            _ => Range::Whole,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(field: &str, length: u64) -> Option<(u64, u64)> {
+        let headers = [("Range", field.as_bytes())];
+        let request = Request { method: "GET", target: "/", headers: &headers, body: b"" };
+        match byte_range(&request, length, None) {
+            Range::Whole => Some((0, length)),
+            Range::Part(from, to) => Some((from, to)),
+            Range::Unsatisfiable => None,
+        }
+    }
+
+    #[test]
+    fn one_range_is_honoured_and_nonsense_is_ignored() {
+        assert_eq!(range("bytes=0-0", 10), Some((0, 1)));
+        assert_eq!(range("bytes=3-", 10), Some((3, 10)));
+        assert_eq!(range("bytes=3-99", 10), Some((3, 10)));
+        assert_eq!(range("bytes=-3", 10), Some((7, 10)));
+        assert_eq!(range("bytes=-99", 10), Some((0, 10)));
+        for unsatisfiable in ["bytes=10-", "bytes=10-11", "bytes=-0"] {
+            assert_eq!(range(unsatisfiable, 10), None, "{unsatisfiable}");
+        }
+        for ignored in [
+            "bytes=5-3",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=0-1,3-4",
+            "lines=0-1",
+            "bytes=+1-2",
+            "bytes=1-99999999999999999999x",
+        ] {
+            assert_eq!(range(ignored, 10), Some((0, 10)), "{ignored}");
+        }
+    }
+}

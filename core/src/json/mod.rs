@@ -1,0 +1,20 @@
+//! Whatever finds and writes JSON. Nothing else in the crate names the JSON library that is used on the hot path, so
+//! that a faster walker can take its place behind [`Header::read`] and [`references`].
+
+mod header;
+mod references;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+pub use header::{Header, LineError};
+pub(crate) use references::references;
+
+/// The undecoded JSON text of a captured element.
+pub(crate) type RawElement = RawValue;
+
+/// Compact JSON text of one of our own values.
+pub(crate) fn to_string<T: Serialize>(value: &T) -> String {
+    // Our values have string keys and no failing serialisers, so this cannot fail; if it did, `null` is no resource.
+    serde_json::to_string(value).unwrap_or_else(|_| String::from("null"))
+}

@@ -1,0 +1,75 @@
+//! POST: parameters from a FHIR Parameters resource (BD-KICK-06, BD-KICK-20).
+
+use serde_json::{Map, Value};
+
+use super::{
+    from_query::shown,
+    parameter,
+    parse::{Given, Reader},
+};
+use crate::outcome::{Issue, IssueCode};
+
+/// Reads the body of a POST kick-off. An empty body asks for nothing in particular.
+pub(super) fn given(body: &[u8], reader: &mut Reader<'_>) -> Vec<Given<'static>> {
+    if body.trim_ascii().is_empty() {
+        return Vec::new();
+    }
+    let parameters = match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(object)) if object.get("resourceType").is_some_and(|t| t == "Parameters") => object,
+        Ok(_) => return refuse(reader, "the body is not a Parameters resource"),
+        Err(error) => {
+            let place = format!("the body is not JSON: line {}, column {}", error.line(), error.column());
+            return refuse(reader, &place);
+        }
+    };
+    match parameters.get("parameter") {
+        None => Vec::new(),
+        Some(Value::Array(entries)) => {
+            entries.iter().enumerate().filter_map(|(index, entry)| one(index, entry, reader)).collect()
+        }
+        Some(_) => refuse(reader, "`Parameters.parameter` is not an array"),
+    }
+}
+
+fn refuse<T>(reader: &mut Reader<'_>, diagnostics: &str) -> Vec<T> {
+    reader.problem(Issue::error(IssueCode::Structure, diagnostics));
+    Vec::new()
+}
+
+fn one(index: usize, entry: &Value, reader: &mut Reader<'_>) -> Option<Given<'static>> {
+    let place = format!("Parameters.parameter[{index}]");
+    let Some((name, entry)) = entry.as_object().and_then(|entry| Some((entry.get("name")?.as_str()?, entry))) else {
+        reader.problem(Issue::error(IssueCode::Structure, format!("`{place}` has no name")).about(place));
+        return None;
+    };
+    let allowed = parameter::find(name).map_or(&[][..], |parameter| parameter.values);
+    match value(entry, allowed) {
+        Ok(text) => Some(Given { name: name.to_owned(), text, raw: None }),
+        Err(()) => {
+            let expected = allowed.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" or ");
+            let diagnostics = format!("`{}` must be given as one {expected}", shown(name));
+            reader.problem(Issue::error(IssueCode::Value, diagnostics).about(shown(name)));
+            None
+        }
+    }
+}
+
+/// The text of the entry's value, if it has exactly one and of an allowed type. A parameter that we do not know may
+/// carry anything: it is refused or reported by name.
+fn value(entry: &Map<String, Value>, allowed: &[&str]) -> Result<String, ()> {
+    if allowed.is_empty() {
+        return Ok(String::new());
+    }
+    let mut values = entry.iter().filter(|(member, _)| *member != "name" && !member.starts_with("id"));
+    match (values.next(), values.next()) {
+        (Some((member, Value::String(text))), None) if allowed.contains(&member.as_str()) => Ok(text.clone()),
+        // Not acted on yet, so that the type is all that is checked of them.
+        (Some((member, Value::Bool(_) | Value::Object(_))), None)
+            if allowed.contains(&member.as_str())
+                && matches!(member.as_str(), "valueBoolean" | "valueReference" | "valueCoding") =>
+        {
+            Ok(String::new())
+        }
+        _ => Err(()),
+    }
+}

@@ -1,0 +1,103 @@
+//! From a kick-off request to what is asked for. All problems of a request are found and reported together.
+
+mod from_parameters;
+mod from_query;
+mod parameter;
+mod parse;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ResourceType, access::Principal, outcome::Issue, time::Timestamp};
+
+pub(crate) use parse::{Reader, read};
+
+/// An export that was asked for and is neither accepted nor refused yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KickOff {
+    /// Whose data.
+    pub level: Level,
+    /// The kick-off URL, absolute, for the manifest (BD-MAN-04).
+    pub request: String,
+    /// `_type`: the types asked for; `None` is all of them.
+    pub types: Option<BTreeSet<ResourceType>>,
+    /// Types of which nothing is exported, because a `_typeFilter` of theirs was dropped under lenient handling: an
+    /// unread filter never widens an export.
+    #[serde(default)]
+    pub withheld: BTreeSet<ResourceType>,
+    /// `_since`.
+    pub since: Option<Timestamp>,
+    /// What was tolerated under lenient handling, for the error files (BD-LEN-03).
+    #[serde(default)]
+    pub notices: Vec<Issue>,
+}
+
+/// Whose data is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Level {
+    /// `[base]/$export`: everything (BD-KICK-03).
+    System,
+    /// `[base]/Patient/$export`: the compartments of all patients (BD-KICK-01).
+    AllPatients,
+    /// `[base]/Group/[id]/$export`: the compartments of the group's members (BD-KICK-02).
+    Group(String),
+    /// `[base]/Patient/[id]/$export`: the compartment of one patient; an operation of ours, which no edition defines.
+    Patient(String),
+}
+
+impl Level {
+    /// Whether only what belongs to patients is exported.
+    pub fn is_of_patients(&self) -> bool {
+        !matches!(self, Self::System)
+    }
+}
+
+/// What must be known before a kick-off can be decided. Asked only for what the principal may know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Need {
+    /// Whether that patient exists.
+    Patient(String),
+    /// Whether that group exists.
+    Group(String),
+    /// How many jobs of that client, or of anyone where there is no authorisation, are unfinished.
+    ActiveJobs {
+        /// `None` where there is no authorisation.
+        client: Option<String>,
+    },
+}
+
+/// The answers to all needs of a kick-off. What is not answered counts as absent, or as too many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Facts {
+    /// The patients asked about that exist.
+    #[serde(default)]
+    pub patients: BTreeSet<String>,
+    /// The groups asked about that exist.
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
+    /// How many jobs of this client are unfinished.
+    pub active_jobs: Option<u32>,
+}
+
+impl KickOff {
+    /// What must be known before the kick-off can be decided.
+    pub fn needs(&self, principal: &Principal) -> Vec<Need> {
+        let client = match principal {
+            Principal::Anonymous => return Vec::new(),
+            Principal::Open => None,
+            Principal::Known { client, .. } => Some(client.clone()),
+        };
+        let named = match &self.level {
+            Level::System | Level::AllPatients => None,
+            Level::Group(id) if principal.may_export().covers("Group") => Some(Need::Group(id.clone())),
+            Level::Patient(id) if principal.may_export().covers("Patient") => Some(Need::Patient(id.clone())),
+            Level::Group(_) | Level::Patient(_) => None,
+        };
+        named.into_iter().chain([Need::ActiveJobs { client }]).collect()
+    }
+}

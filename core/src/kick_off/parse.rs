@@ -1,0 +1,212 @@
+//! From given parameters to a kick-off, collecting every problem on the way.
+
+use std::collections::BTreeSet;
+
+use super::{
+    KickOff, Level, from_parameters,
+    from_query::{self, shown},
+    parameter::{self, Support},
+};
+use crate::{
+    Definitions, Edition, Refusal, ResourceType,
+    http::{Handling, Prefer, Request, Target},
+    outcome::{Issue, IssueCode},
+    time::Timestamp,
+    type_filter::{self, TypeFilterSource},
+};
+
+/// One parameter as it was given.
+pub(super) struct Given<'m> {
+    pub(super) name: String,
+    /// Decoded once.
+    pub(super) text: String,
+    /// Undecoded, where it stood in a URL.
+    pub(super) raw: Option<&'m str>,
+}
+
+/// What the deployment lets a kick-off be read with.
+pub(crate) struct Reader<'d> {
+    pub(crate) edition: Edition,
+    pub(crate) definitions: Definitions<'d>,
+    lenient: bool,
+    problems: Vec<Issue>,
+    notices: Vec<Issue>,
+}
+
+impl<'d> Reader<'d> {
+    pub(crate) fn new(edition: Edition, definitions: Definitions<'d>, request: &Request<'_>) -> Self {
+        let lenient = Prefer::of(request).handling == Some(Handling::Lenient);
+        Self { edition, definitions, lenient, problems: Vec::new(), notices: Vec::new() }
+    }
+
+    pub(super) fn problem(&mut self, issue: Issue) {
+        self.problems.push(issue);
+    }
+
+    /// A problem that lenient handling turns into a notice.
+    fn tolerable(&mut self, issue: Issue) {
+        if self.lenient {
+            self.notices.push(Issue { severity: crate::outcome::Severity::Warning, ..issue })
+        } else {
+            self.problem(issue)
+        }
+    }
+}
+
+/// Reads a kick-off request whose route has been found. `url` is the absolute kick-off URL.
+pub(crate) fn read(
+    mut reader: Reader<'_>,
+    request: &Request<'_>,
+    level: Level,
+    url: String,
+) -> Result<KickOff, Refusal> {
+    let target = Target::parse(request.target);
+    let given = if request.method == "POST" {
+        if !target.query.is_empty() {
+            let diagnostics = "the parameters of a POST kick-off belong in its body, not in the URL";
+            reader.problem(Issue::error(IssueCode::Invalid, diagnostics));
+        }
+        from_parameters::given(request.body, &mut reader)
+    } else {
+        from_query::given(&target, &mut reader)
+    };
+    if given.len() > PARAMETERS_MAX {
+        return Err(Refusal::new(
+            400,
+            Issue::error(IssueCode::TooLong, format!("more than {PARAMETERS_MAX} parameters")),
+        ));
+    }
+    let mut kick_off =
+        KickOff { level, request: url, types: None, withheld: BTreeSet::new(), since: None, notices: Vec::new() };
+    let mut seen = BTreeSet::new();
+    for one in &given {
+        if seen.insert(one.name.as_str()) {
+            let values: Vec<_> = given.iter().filter(|other| other.name == one.name).collect();
+            read_parameter(&mut reader, &mut kick_off, &one.name, &values);
+        }
+    }
+    check_compartment(&mut reader, &kick_off);
+    kick_off.notices = reader.notices;
+    if reader.problems.is_empty() {
+        Ok(kick_off)
+    } else {
+        Err(Refusal { status: 400, issues: reader.problems, headers: Vec::new() })
+    }
+}
+
+fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, values: &[&Given<'_>]) {
+    let Some(parameter) = parameter::find(name) else {
+        let supported = parameter::supported_names();
+        let diagnostics = format!("unknown parameter `{}`; supported are {supported}", shown(name));
+        return reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(shown(name)));
+    };
+    if values.len() > 1 && !parameter.repeats {
+        let diagnostics = format!("`{name}` may be given once");
+        return reader.problem(Issue::error(IssueCode::Value, diagnostics).about(name));
+    }
+    match parameter.support {
+        Support::Ignorable => {
+            let diagnostics = format!("`{name}` is not supported by this server");
+            reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(name));
+        }
+        Support::Narrowing => {
+            let diagnostics =
+                format!("`{name}` is not supported by this server, and without it more patients would be exported");
+            reader.problem(Issue::error(IssueCode::NotSupported, diagnostics).about(name));
+        }
+        Support::Supported => match name {
+            "_outputFormat" => values.iter().for_each(|value| read_output_format(reader, &value.text)),
+            "_since" => values.iter().for_each(|value| kick_off.since = read_instant(reader, name, &value.text)),
+            "_type" => kick_off.types = Some(read_types(reader, values)),
+            _ => read_type_filters(reader, kick_off, values),
+        },
+    }
+}
+
+/// BD-OUTF-03, where a `+` may have become a space on the way.
+fn read_output_format(reader: &mut Reader<'_>, text: &str) {
+    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().replace(' ', "+");
+    if !OUTPUT_FORMATS.contains(&media_type.as_str()) {
+        let diagnostics = format!(
+            "unsupported `_outputFormat`; supported are {}",
+            OUTPUT_FORMATS.map(|f| format!("`{f}`")).join(", ")
+        );
+        reader.problem(Issue::error(IssueCode::NotSupported, diagnostics).about("_outputFormat"));
+    }
+}
+
+/// BD-SINCE-01.
+fn read_instant(reader: &mut Reader<'_>, name: &str, text: &str) -> Option<Timestamp> {
+    let instant = Timestamp::parse_instant(text);
+    if let Err(error) = &instant {
+        reader.problem(Issue::error(IssueCode::Value, format!("`{name}` is {error}")).about(name));
+    }
+    instant.ok()
+}
+
+/// BD-TYPE-01, BD-TYPE-07, BD-KICK-08: repeats are one comma list (4.0: one type each), empty items are harmless.
+fn read_types(reader: &mut Reader<'_>, values: &[&Given<'_>]) -> BTreeSet<ResourceType> {
+    let mut types = BTreeSet::new();
+    if values.iter().all(|value| value.text.split(',').all(|name| name.trim().is_empty())) {
+        reader.problem(Issue::error(IssueCode::Value, "`_type` names no resource type").about("_type"));
+    }
+    for value in values {
+        if reader.edition == Edition::Stu4Ballot && value.text.contains(',') {
+            let diagnostics = "`_type` holds a list: in this edition it names one type and is repeated";
+            reader.problem(Issue::error(IssueCode::Value, diagnostics).about("_type"));
+        }
+        for name in value.text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match reader.definitions.resource_type(name) {
+                Some(resource_type) => {
+                    types.insert(resource_type);
+                }
+                None => {
+                    let diagnostics = format!("unknown resource type `{}` in `_type`", shown(name));
+                    reader.tolerable(Issue::error(IssueCode::Value, diagnostics).about("_type"));
+                }
+            }
+        }
+    }
+    types
+}
+
+/// The grammar is read whole; evaluation is not there yet, so every query is refused by name. Under lenient handling a
+/// query is dropped and its type exports nothing; one whose type cannot be told cannot be dropped.
+fn read_type_filters(reader: &mut Reader<'_>, kick_off: &mut KickOff, values: &[&Given<'_>]) {
+    let sources: Vec<_> = values
+        .iter()
+        .map(|value| value.raw.map_or(TypeFilterSource::Post(&value.text), TypeFilterSource::Get))
+        .collect();
+    match type_filter::parse(&sources, reader.edition, &reader.definitions) {
+        Err(errors) => errors.iter().for_each(|error| {
+            reader.problem(Issue::error(IssueCode::Value, error.to_string()).about("_typeFilter"));
+        }),
+        // A query without criteria selects the whole type, which is what no query does.
+        Ok(queries) => {
+            queries.iter().filter(|q| !q.criteria().is_empty() || !q.ignored().is_empty()).for_each(|query| {
+                let resource_type = query.resource_type();
+                let diagnostics = format!("`_typeFilter` for `{resource_type}` cannot be evaluated by this server");
+                reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about("_typeFilter"));
+                kick_off.withheld.insert(resource_type.clone());
+            })
+        }
+    }
+}
+
+/// BD-TYPE-04: a patient-level request for nothing that the Patient compartment holds.
+fn check_compartment(reader: &mut Reader<'_>, kick_off: &KickOff) {
+    let Some(types) = kick_off.types.as_ref().filter(|types| kick_off.level.is_of_patients() && !types.is_empty())
+    else {
+        return;
+    };
+    if !types.iter().any(|t| reader.definitions.in_patient_compartment(t.as_str())) {
+        let diagnostics =
+            "none of the types in `_type` is in the Patient compartment, which is what this level exports";
+        reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about("_type"));
+    }
+}
+
+const OUTPUT_FORMATS: [&str; 3] = ["application/fhir+ndjson", "application/ndjson", "ndjson"];
+
+/// More than the longest request that makes sense: one `_typeFilter` for each search parameter of a few types (BD-SEC-10).
+const PARAMETERS_MAX: usize = 1_000;

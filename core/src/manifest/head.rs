@@ -1,0 +1,26 @@
+//! What a manifest says besides its files.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Edition, time::Timestamp};
+
+/// What a manifest says besides its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestHead {
+    /// Whose shape it has.
+    pub edition: Edition,
+    /// `transactionTime` (BD-MAN-01).
+    pub transaction_time: Timestamp,
+    /// `request`: the kick-off URL as it was (BD-MAN-04); not written in the 4.0 ballot.
+    pub request: String,
+    /// `requiresAccessToken` (BD-MAN-05).
+    pub requires_access_token: bool,
+    /// What stands before a file's name in its URL, with the final `/`; empty for names relative to the manifest.
+    pub files_url: String,
+    /// Members of the root `extension`, name to text.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extension: BTreeMap<String, String>,
+}

@@ -1,0 +1,39 @@
+//! One generated file: a row of the manifest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ResourceType;
+
+/// One generated file. Rows are appended to the job's list and never change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFile {
+    /// Which array of the manifest it belongs to.
+    pub section: Section,
+    /// The resource type in the file (BD-MAN-10).
+    #[serde(rename = "type")]
+    pub resource_type: ResourceType,
+    /// The public name, stable over attempts; the last segment of its URL.
+    pub name: String,
+    /// Where the embedder keeps it; unique to the attempt, never shown.
+    pub key: String,
+    /// How many resources.
+    pub count: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// SHA-256 of the bytes in hexadecimal, if one was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// The arrays of a manifest, in the order in which they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Section {
+    /// `output`
+    Output,
+    /// `deleted`
+    Deleted,
+    /// `error`; `outcome` in the 4.0 ballot
+    Error,
+}

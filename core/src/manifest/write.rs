@@ -1,0 +1,223 @@
+//! Writing a manifest: head, then rows in section order, then the end.
+//!
+//! Shapes by edition: 1.0.1 has no `deleted`; 4.0 names `error` `outcome`, drops `request`, makes `extension` an array of
+//! FHIR Extensions, adds `manifestType` and `outputFormat`, and gives items `fileSize` (BD4-03 to BD4-07).
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::{ManifestHead, OutputFile, Section};
+use crate::{Edition, json::to_string};
+
+/// Writes a manifest in memory that does not depend on the number of files.
+///
+/// Call [`row`](Self::row) for each file, sections in the order of [`Section`], then [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct ManifestWriter {
+    head: ManifestHead,
+    section: Section,
+    begun: bool,
+    rows_in_section: u64,
+}
+
+impl ManifestWriter {
+    /// A writer for that head.
+    pub fn new(head: ManifestHead) -> Self {
+        Self { head, section: Section::Output, begun: false, rows_in_section: 0 }
+    }
+
+    /// Appends one file to `out`.
+    pub fn row(&mut self, file: &OutputFile, out: &mut Vec<u8>) -> Result<(), ManifestError> {
+        if file.section < self.section {
+            return Err(ManifestError::OutOfOrder);
+        }
+        if file.section == Section::Deleted && self.head.edition == Edition::Stu1 {
+            return Err(ManifestError::NotInEdition);
+        }
+        self.begin(out);
+        self.advance_to(file.section, out);
+        if self.rows_in_section > 0 {
+            out.push(b',');
+        }
+        self.rows_in_section += 1;
+        out.extend_from_slice(to_string(&self.item(file)).as_bytes());
+        Ok(())
+    }
+
+    /// Appends what is left.
+    pub fn finish(mut self, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.advance_to(Section::Error, out);
+        out.extend_from_slice(b"]}");
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let head = to_string(&self.members());
+        out.extend_from_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
+        out.extend_from_slice(b",\"output\":[");
+    }
+
+    fn advance_to(&mut self, section: Section, out: &mut Vec<u8>) {
+        if self.section < section {
+            let name: &[u8] = match (section, self.head.edition) {
+                (Section::Output, _) => b"output",
+                (Section::Deleted, _) => b"deleted",
+                (Section::Error, Edition::Stu4Ballot) => b"outcome",
+                (Section::Error, _) => b"error",
+            };
+            out.extend_from_slice(b"],\"");
+            out.extend_from_slice(name);
+            out.extend_from_slice(b"\":[");
+            self.section = section;
+            self.rows_in_section = 0;
+        }
+    }
+
+    /// Everything but the arrays of files.
+    fn members(&self) -> Map<String, Value> {
+        let ballot = self.head.edition == Edition::Stu4Ballot;
+        let mut members = Map::new();
+        members.insert("transactionTime".into(), json!(self.head.transaction_time));
+        if ballot {
+            members.insert("manifestType".into(), json!(MANIFEST_TYPE));
+            members.insert("outputFormat".into(), json!("application/fhir+ndjson"));
+        } else {
+            members.insert("request".into(), json!(self.head.request));
+        }
+        members.insert("requiresAccessToken".into(), json!(self.head.requires_access_token));
+        if !self.head.extension.is_empty() {
+            let said = self.head.extension.iter();
+            let extension = if ballot {
+                said.map(|(name, text)| json!({"url": format!("{EXTENSION_URL}{name}"), "valueString": text})).collect()
+            } else {
+                Value::Object(said.map(|(name, text)| (name.clone(), json!(text))).collect())
+            };
+            members.insert("extension".into(), extension);
+        }
+        members
+    }
+
+    fn item(&self, file: &OutputFile) -> Map<String, Value> {
+        let ballot = self.head.edition == Edition::Stu4Ballot;
+        let mut item = Map::new();
+        if !(ballot && file.section != Section::Output) {
+            item.insert("type".into(), json!(file.resource_type));
+        }
+        item.insert("url".into(), json!(format!("{}{}", self.head.files_url, file.name)));
+        item.insert("count".into(), json!(file.count));
+        if ballot {
+            item.insert("fileSize".into(), json!(file.bytes));
+            if let Some(sha256) = &file.sha256 {
+                item.insert(
+                    "extension".into(),
+                    json!([{"url": format!("{EXTENSION_URL}sha256"), "valueString": sha256}]),
+                );
+            }
+        } else {
+            let mut extension = Map::new();
+            extension.insert("fileSize".into(), json!(file.bytes));
+            extension.extend(file.sha256.as_ref().map(|sha256| ("sha256".to_owned(), json!(sha256))));
+            item.insert("extension".into(), Value::Object(extension));
+        }
+        item
+    }
+}
+
+/// Our caller fed rows that a manifest cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// A row of an earlier section after one of a later.
+    OutOfOrder,
+    /// The edition has no such section.
+    NotInEdition,
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OutOfOrder => "manifest rows must come in the order output, deleted, error",
+            Self::NotInEdition => "this edition's manifest has no such section",
+        })
+    }
+}
+
+impl std::error::Error for ManifestError {}
+
+const MANIFEST_TYPE: &str = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export";
+const EXTENSION_URL: &str = "https://ehi-export.github.io/fhir/StructureDefinition/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{definitions::Definitions, time::Timestamp};
+
+    fn write(edition: Edition, sections: &[Section]) -> Result<Value, ManifestError> {
+        let head = ManifestHead {
+            edition,
+            transaction_time: Timestamp::from_millis(1_700_000_000_000),
+            request: "https://ehr.example/fhir/$export?_type=Patient%2CGroup".into(),
+            requires_access_token: true,
+            files_url: "https://ehr.example/fhir/bulk/1/files/".into(),
+            extension: [("leftOut".to_owned(), "nothing".to_owned())].into(),
+        };
+        let mut writer = ManifestWriter::new(head);
+        let mut out = Vec::new();
+        for (index, section) in sections.iter().enumerate() {
+            let file = OutputFile {
+                section: *section,
+                resource_type: Definitions::R4.resource_type("Patient").unwrap(),
+                name: format!("Patient-{index}.ndjson"),
+                key: "secret".into(),
+                count: 3,
+                bytes: 300,
+                sha256: Some("ab".into()),
+            };
+            writer.row(&file, &mut out)?;
+        }
+        writer.finish(&mut out);
+        Ok(serde_json::from_slice(&out).unwrap())
+    }
+
+    #[test]
+    fn an_empty_manifest_has_its_arrays() {
+        for edition in [Edition::Stu1, Edition::Stu2, Edition::Stu3] {
+            let manifest = write(edition, &[]).unwrap();
+            assert_eq!(manifest["output"], json!([]));
+            assert_eq!(manifest["error"], json!([]));
+            assert_eq!(manifest["request"], "https://ehr.example/fhir/$export?_type=Patient%2CGroup");
+            assert_eq!(manifest["transactionTime"], "2023-11-14T22:13:20Z");
+            assert_eq!(manifest["requiresAccessToken"], json!(true));
+            assert_eq!(manifest["extension"], json!({"leftOut": "nothing"}));
+        }
+    }
+
+    #[test]
+    fn every_edition_has_its_shape() {
+        use Section::{Deleted, Error, Output};
+        let manifest = write(Edition::Stu3, &[Output, Output, Deleted, Error]).unwrap();
+        assert_eq!(manifest["output"].as_array().unwrap().len(), 2);
+        let expected = json!({"type": "Patient", "url": "https://ehr.example/fhir/bulk/1/files/Patient-1.ndjson", "count": 3,
+            "extension": {"fileSize": 300, "sha256": "ab"}});
+        assert_eq!(manifest["output"][1], expected);
+        assert_eq!(manifest["deleted"].as_array().unwrap().len(), 1);
+        assert_eq!(manifest["error"].as_array().unwrap().len(), 1);
+
+        let ballot = write(Edition::Stu4Ballot, &[Output, Error]).unwrap();
+        assert!(ballot.get("request").is_none() && ballot.get("error").is_none());
+        assert_eq!(ballot["output"][0]["fileSize"], 300);
+        assert!(ballot["outcome"][0].get("type").is_none());
+        assert_eq!(ballot["extension"][0]["valueString"], "nothing");
+    }
+
+    #[test]
+    fn rows_out_of_order_are_refused() {
+        use Section::{Deleted, Error, Output};
+        assert_eq!(write(Edition::Stu3, &[Error, Output]), Err(ManifestError::OutOfOrder));
+        assert_eq!(write(Edition::Stu1, &[Deleted]), Err(ManifestError::NotInEdition));
+    }
+}

@@ -1,0 +1,25 @@
+//! Values that may be patient data wear a wrapper, so that they cannot be printed by accident.
+
+use std::fmt;
+
+/// A value that may be patient data. `Debug` shows nothing of it and there is no `Display`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sensitive<T>(T);
+
+impl<T> Sensitive<T> {
+    /// Wraps.
+    pub fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value, where it is needed for what it is.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Sensitive<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(withheld)")
+    }
+}

@@ -1,0 +1,58 @@
+//! Literal references: which resource of this server a text names.
+
+/// The id if `reference` names a resource of `resource_type` on this server: `Type/id`, `Type/id/_history/n`, or either
+/// below the server's own base (BD-KICK-13). Fragments, URNs, searches and other servers name nothing here.
+pub(crate) fn local_id<'r>(reference: &'r str, resource_type: &str, base_url: &str) -> Option<&'r str> {
+    let relative = match reference.strip_prefix(base_url) {
+        Some(rest) if !base_url.is_empty() => rest.strip_prefix('/')?,
+        _ => reference,
+    };
+    let rest = relative.strip_prefix(resource_type)?.strip_prefix('/')?;
+    let id = match rest.split_once('/') {
+        None => rest,
+        Some((id, version)) => version.strip_prefix("_history/").map(|_| id)?,
+    };
+    is_id(id).then_some(id)
+}
+
+/// A FHIR id: 1 to 64 of `A-Z a-z 0-9 - .`
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_resources_are_named() {
+        let id = |reference| local_id(reference, "Patient", "https://ehr.example/fhir");
+        for reference in [
+            "Patient/p.1",
+            "Patient/p.1/_history/3",
+            "https://ehr.example/fhir/Patient/p.1",
+            "https://ehr.example/fhir/Patient/p.1/_history/3",
+        ] {
+            assert_eq!(id(reference), Some("p.1"), "{reference}");
+        }
+        for reference in [
+            "",
+            "Patient",
+            "Patient/",
+            "Patient/a/b",
+            "Patient/a b",
+            "Patient?identifier=1",
+            "#p1",
+            "urn:uuid:1",
+            "patient/1",
+            "PatientX/1",
+            "Group/1",
+            "https://other.example/fhir/Patient/p.1",
+            "https://ehr.example/fhirPatient/p.1",
+            "/Patient/1",
+        ] {
+            assert_eq!(id(reference), None, "{reference}");
+        }
+        assert_eq!(local_id("Patient/1", "Patient", ""), Some("1"));
+    }
+}

@@ -1,0 +1,55 @@
+//! What a writer may use, and how files are cut.
+
+use serde::{Deserialize, Serialize};
+
+use super::WriterError;
+
+/// What a writer may use, and how files are cut. Memory is at most `queueBytesMax`, two lines, and `appendBytes` for
+/// each resource type that occurs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct WriterLimits {
+    /// Resources in one file.
+    pub shard_resources_max: u64,
+    /// Bytes in one file, unless a single resource is larger.
+    pub shard_bytes_max: u64,
+    /// Bytes in one line; a longer one is reported.
+    pub line_bytes_max: usize,
+    /// Bytes of output that wait to be polled.
+    pub queue_bytes_max: usize,
+    /// Bytes of one append.
+    pub append_bytes: usize,
+    /// Bytes of input for which a file may stay open: what is read again after a crash is at most this and the lines of
+    /// one file of each type.
+    pub open_span_bytes_max: u64,
+    /// Whether each file's SHA-256 is taken here; if not, take it elsewhere with a [`Digester`](super::Digester).
+    pub digest: bool,
+}
+
+impl Default for WriterLimits {
+    fn default() -> Self {
+        Self {
+            // What clients load at once without trouble; servers in the field use 10,000 to 1,000,000.
+            shard_resources_max: 100_000,
+            shard_bytes_max: 256 << 20,
+            // Inline attachments reach some MiB; an imaging study in one line is a mistake to report.
+            line_bytes_max: 16 << 20,
+            queue_bytes_max: 1 << 20,
+            append_bytes: 64 << 10,
+            open_span_bytes_max: 1 << 30,
+            digest: true,
+        }
+    }
+}
+
+impl WriterLimits {
+    pub(super) fn check(self) -> Result<Self, WriterError> {
+        let positive = self.shard_resources_max > 0
+            && self.shard_bytes_max > 0
+            && self.line_bytes_max > 0
+            && self.queue_bytes_max > 0
+            && self.append_bytes > 0
+            && self.open_span_bytes_max > 0;
+        if positive { Ok(self) } else { Err(WriterError::Limits) }
+    }
+}

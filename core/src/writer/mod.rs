@@ -1,0 +1,297 @@
+//! Resources in, NDJSON shards out: bounded memory, byte for byte, resumable.
+
+mod checkpoint;
+mod digest;
+mod limits;
+mod output;
+mod report;
+mod select;
+mod shards;
+
+use std::fmt;
+
+use crate::{
+    ndjson::{Line, Lines},
+    plan::ExportPlan,
+    population::Population,
+};
+
+pub use checkpoint::{Checkpoint, KindProgress, Resume};
+pub use digest::Digester;
+pub use limits::WriterLimits;
+pub use output::Output;
+use select::{Selector, Verdict};
+use shards::{Place, Shards};
+
+/// Turns the lines of one partition into files.
+///
+/// The loop, until the partition has no more blocks:
+///
+/// 1. [`write_lines`](Self::write_lines) with a block of bytes, cut anywhere. It says how much it took.
+/// 2. [`poll_output`](Self::poll_output) until there is none: open, append to, and close files. When a file is closed and
+///    stored whole, publish its row with the checkpoint that came with it.
+///
+/// Then [`finish`](Self::finish), and poll once more. After a crash, a writer made from the last published checkpoint and
+/// fed from where that says makes exactly the files that were still to come.
+pub struct Writer<'p> {
+    lines: Lines,
+    selector: Selector<'p>,
+    shards: Shards,
+    source: String,
+    /// The number of the line that is begun or comes next, from 1.
+    line: u64,
+    /// Where the begun line began, if that was in an earlier block.
+    begun_at: Option<(Vec<u8>, u64)>,
+    /// One past the last byte taken.
+    end: Option<(Vec<u8>, u64)>,
+    /// Where the first block must stand, after a resumption.
+    expected: Option<(Vec<u8>, u64)>,
+    superseded: bool,
+    finished: bool,
+    line_bytes_max: usize,
+    counts: Counts,
+}
+
+/// Where a block stands in the embedder's data.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'s> {
+    /// What to call it in reports: a file name, a table name. A new name ends the source before it.
+    pub name: &'s str,
+    /// Opaque: with it and the offset the embedder finds the bytes again.
+    pub cursor: &'s [u8],
+    /// How many bytes after the cursor the block stands.
+    pub offset: u64,
+}
+
+/// How far a block was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How many bytes of the block; give the rest again, with its offset.
+    pub consumed: usize,
+    /// Output must be polled before more is taken.
+    pub drain_first: bool,
+}
+
+/// What a writer did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Lines read, blank ones too.
+    pub lines: u64,
+    /// Records written to files of this writer.
+    pub written: u64,
+    /// Records that an earlier run had published, read again and passed over.
+    pub passed_over: u64,
+}
+
+impl<'p> Writer<'p> {
+    /// A writer for one partition of an export that has begun.
+    ///
+    /// `population` must be there exactly when the plan's level names patients or a group; without it such an export is
+    /// refused rather than widened. `from` is where an earlier run left off.
+    pub fn new(
+        plan: &ExportPlan,
+        partition: u32,
+        population: Option<Population<'p>>,
+        from: Option<&Checkpoint>,
+        limits: WriterLimits,
+    ) -> Result<Self, WriterError> {
+        let limits = limits.check()?;
+        let selector = Selector::new(plan, population)?;
+        let mut writer = Self {
+            lines: Lines::new(limits.line_bytes_max),
+            selector,
+            shards: Shards::new(partition, from, limits.clone()),
+            source: String::new(),
+            line: 1,
+            begun_at: None,
+            end: None,
+            expected: None,
+            superseded: false,
+            finished: false,
+            line_bytes_max: limits.line_bytes_max,
+            counts: Counts::default(),
+        };
+        match from.map(|checkpoint| &checkpoint.resume) {
+            Some(Resume::At { cursor, offset, source, line }) => {
+                writer.source.clone_from(source);
+                writer.line = *line;
+                writer.expected = Some((cursor.clone(), *offset));
+            }
+            Some(Resume::Start) | None if partition == 0 => {
+                for notice in &plan.notices {
+                    writer.shards.report(&report::notice(notice), &Place::start());
+                }
+            }
+            Some(Resume::Start) | None => {}
+        }
+        Ok(writer)
+    }
+
+    /// Takes bytes of a source. Lines may be cut anywhere between blocks.
+    ///
+    /// A line that is no resource becomes an OperationOutcome in an error file, with source name and line number, and
+    /// the export goes on.
+    pub fn write_lines(&mut self, block: &[u8], at: Source<'_>) -> Result<Progress, WriterError> {
+        if self.finished {
+            return Err(WriterError::Finished);
+        }
+        if self.expected.take().is_some_and(|(cursor, offset)| cursor != at.cursor || offset != at.offset) {
+            return Err(WriterError::WrongPlace);
+        }
+        if at.name != self.source {
+            self.end_source();
+            self.source = at.name.to_owned();
+            self.line = 1;
+        }
+        let mut rest = block;
+        let mut offset = at.offset;
+        let mut drain_first = false;
+        while !rest.is_empty() {
+            if self.shards.must_drain() {
+                drain_first = true;
+                break;
+            }
+            let (begun_cursor, begun_offset) = match &self.begun_at {
+                Some((cursor, offset)) => (cursor.as_slice(), *offset),
+                None => (at.cursor, offset),
+            };
+            let (taken, line) = self.lines.take(rest);
+            if let Some(line) = line {
+                let place = Place { cursor: begun_cursor, offset: begun_offset, source: &self.source, line: self.line };
+                let superseded = std::mem::take(&mut self.superseded);
+                take_line(&self.selector, &mut self.shards, &line, &place, superseded, self.line_bytes_max);
+                self.lines.clear();
+                self.begun_at = None;
+                self.line += 1;
+                self.counts.lines += 1;
+            } else if self.begun_at.is_none() {
+                self.begun_at = Some((at.cursor.to_vec(), offset));
+            }
+            self.shards.advance(taken);
+            offset += taken as u64;
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        self.end = Some((at.cursor.to_vec(), offset));
+        Ok(Progress { consumed: block.len() - rest.len(), drain_first })
+    }
+
+    /// Says of the line that comes next that a newer version of its resource is exported instead: it is reported, not
+    /// exported (BD-FILE-07). The next byte given must be its first.
+    pub fn supersede_next_line(&mut self) -> Result<(), WriterError> {
+        if self.lines.has_begun() {
+            return Err(WriterError::InsideLine);
+        }
+        self.superseded = true;
+        Ok(())
+    }
+
+    /// Ends the last source and closes all files. Poll the output once more.
+    pub fn finish(&mut self) {
+        if self.finished {
+            return;
+        }
+        self.end_source();
+        let (cursor, offset) = self.end.clone().unwrap_or_default();
+        let place = Place { cursor: &cursor, offset, source: &self.source, line: self.line };
+        let place = if self.end.is_some() { place } else { Place::start() };
+        self.shards.close_all(&place);
+        self.finished = true;
+    }
+
+    /// What to do next with a file; `None` when more input is needed, or after [`finish`](Self::finish) nothing is left.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        self.shards.poll()
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> Counts {
+        let (written, passed_over) = self.shards.counts();
+        Counts { written, passed_over, ..self.counts }
+    }
+
+    /// A last line may lack its line end (BD-NDJ-02).
+    fn end_source(&mut self) {
+        if !self.lines.has_begun() {
+            return;
+        }
+        let (cursor, offset) = self.begun_at.take().unwrap_or_default();
+        let place = Place { cursor: &cursor, offset, source: &self.source, line: self.line };
+        let superseded = std::mem::take(&mut self.superseded);
+        take_line(&self.selector, &mut self.shards, &self.lines.line(), &place, superseded, self.line_bytes_max);
+        self.lines.clear();
+        self.line += 1;
+        self.counts.lines += 1;
+    }
+}
+
+/// Shows the counts only.
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Writer({:?})", self.counts())
+    }
+}
+
+/// Our caller's mistakes. Bad input is never one: it is reported in an error file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriterError {
+    /// The plan names patients or a group and no population was given, or the other way round.
+    PopulationMismatch,
+    /// The export has not begun: the plan has no transaction time.
+    NotBegun,
+    /// A limit is zero, or smaller than another that it must hold.
+    Limits,
+    /// The first block after a resumption does not stand where the checkpoint says.
+    WrongPlace,
+    /// A line has begun and not ended.
+    InsideLine,
+    /// After `finish`.
+    Finished,
+}
+
+impl fmt::Display for WriterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PopulationMismatch => "a population must be given exactly when the export is of a group or a patient",
+            Self::NotBegun => "the plan has no transaction time: the job has not begun",
+            Self::Limits => "writer limits must be positive, and the queue must hold a line",
+            Self::WrongPlace => "the first block does not stand where the checkpoint says",
+            Self::InsideLine => "a line has begun and not ended",
+            Self::Finished => "the writer has finished",
+        })
+    }
+}
+
+impl std::error::Error for WriterError {}
+
+fn take_line(
+    selector: &Selector<'_>,
+    shards: &mut Shards,
+    line: &Line<'_>,
+    place: &Place<'_>,
+    superseded: bool,
+    line_bytes_max: usize,
+) {
+    shards.close_overdue(place);
+    let text = match line {
+        Line::Blank => return,
+        Line::TooLong => {
+            let problem = crate::json::LineError::TooLong { limit: line_bytes_max };
+            return shards.report(&report::malformed(place, problem), place);
+        }
+        Line::Text(_) if superseded => return shards.report(&report::superseded(place), place),
+        Line::Text(text) => text,
+    };
+    match selector.judge(text) {
+        Err(problem) => shards.report(&report::malformed(place, problem), place),
+        Ok(Verdict::Out) => {}
+        Ok(Verdict::In(resource_type)) => shards.resource(&resource_type, text, place),
+        Ok(Verdict::InUndated(resource_type)) => {
+            shards.report(&report::undated(place), place);
+            shards.resource(&resource_type, text, place);
+        }
+        Ok(Verdict::Later) => shards.report(&report::later(place), place),
+        Ok(Verdict::Shared) => shards.report(&report::shared(place), place),
+    }
+}

@@ -1,0 +1,47 @@
+//! What is said in the error files about lines. Source, line number and reason; nothing of the line.
+
+use super::shards::Place;
+use crate::{
+    json::LineError,
+    outcome::{Issue, IssueCode, OperationOutcome, Severity},
+};
+
+pub(super) fn malformed(place: &Place<'_>, problem: LineError) -> OperationOutcome {
+    let code = match problem {
+        LineError::NotUtf8 { .. } | LineError::NotJson { .. } | LineError::NotAnObject => IssueCode::Structure,
+        LineError::Missing(_) => IssueCode::Required,
+        LineError::TooLong { .. } => IssueCode::TooLong,
+        LineError::WrongShape(_) | LineError::Repeated(_) | LineError::UnknownType | LineError::MalformedId => {
+            IssueCode::Invalid
+        }
+    };
+    about(place, Severity::Error, code, &problem.to_string())
+}
+
+pub(super) fn superseded(place: &Place<'_>) -> OperationOutcome {
+    about(place, Severity::Warning, IssueCode::Duplicate, "another version of this resource is exported instead")
+}
+
+pub(super) fn undated(place: &Place<'_>) -> OperationOutcome {
+    let text = "`meta.lastUpdated` is not an instant, so the resource is exported whatever `_since` says";
+    about(place, Severity::Warning, IssueCode::Value, text)
+}
+
+pub(super) fn later(place: &Place<'_>) -> OperationOutcome {
+    let text = "changed after the transaction time of this export, so it is left to the next";
+    about(place, Severity::Information, IssueCode::Informational, text)
+}
+
+pub(super) fn shared(place: &Place<'_>) -> OperationOutcome {
+    let text = "withheld: it is also in the compartment of a patient who is not part of this export";
+    about(place, Severity::Information, IssueCode::Suppressed, text)
+}
+
+pub(super) fn notice(issue: &Issue) -> OperationOutcome {
+    OperationOutcome::new(issue.clone())
+}
+
+fn about(place: &Place<'_>, severity: Severity, code: IssueCode, text: &str) -> OperationOutcome {
+    let diagnostics = format!("{}, line {}: {text}", place.source, place.line);
+    OperationOutcome::new(Issue { severity, code, diagnostics, expression: Vec::new() })
+}

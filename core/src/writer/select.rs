@@ -1,0 +1,160 @@
+//! Which resources are exported. Every line is judged by the same rules in the same order: type, time, compartment.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use super::WriterError;
+use crate::{
+    ResourceType,
+    json::{Header, LineError, references},
+    kick_off::Level,
+    plan::ExportPlan,
+    population::Population,
+    reference::{is_id, local_id},
+    time::Timestamp,
+};
+
+/// The plan, made ready for lines.
+pub(super) struct Selector<'p> {
+    types: BTreeMap<&'static str, TypeRule>,
+    /// The root elements in which a patient may stand.
+    roots: BTreeSet<&'static str>,
+    since: Option<Timestamp>,
+    until: Timestamp,
+    patients: Patients<'p>,
+    export_shared: bool,
+    base_url: String,
+}
+
+/// What becomes of a well-formed resource.
+pub(super) enum Verdict {
+    /// Exported.
+    In(ResourceType),
+    /// Exported, though its last update cannot be read.
+    InUndated(ResourceType),
+    /// Not asked for.
+    Out,
+    /// Changed after the transaction time.
+    Later,
+    /// Withheld for the sake of a patient who is not exported.
+    Shared,
+}
+
+struct TypeRule {
+    resource_type: ResourceType,
+    selected: bool,
+    /// Root element and the steps below it.
+    patient_paths: Vec<(&'static str, Vec<&'static str>)>,
+}
+
+enum Patients<'p> {
+    /// The level is not of patients.
+    Whatever,
+    All,
+    Listed(Population<'p>),
+}
+
+enum Membership {
+    In,
+    Out,
+    Shared,
+}
+
+impl<'p> Selector<'p> {
+    pub(super) fn new(plan: &ExportPlan, population: Option<Population<'p>>) -> Result<Self, WriterError> {
+        let patients = match (&plan.level, population) {
+            (Level::System, None) => Patients::Whatever,
+            (Level::AllPatients, None) => Patients::All,
+            (Level::Group(_) | Level::Patient(_), Some(population)) => Patients::Listed(population),
+            _ => return Err(WriterError::PopulationMismatch),
+        };
+        let definitions = plan.definitions();
+        let of_patients = plan.level.is_of_patients();
+        let rule = |name: &'static str| {
+            let split = |path: &'static str| {
+                let mut steps = path.split('.');
+                steps.next().map(|root| (root, steps.collect()))
+            };
+            let patient_paths = definitions.patient_paths(name).filter(|_| of_patients).filter_map(split).collect();
+            let resource_type = definitions.resource_type(name)?;
+            Some((name, TypeRule { resource_type, selected: plan.types.has(name), patient_paths }))
+        };
+        let types: BTreeMap<_, _> = definitions.resource_types().filter_map(rule).collect();
+        let roots = types.values().flat_map(|rule| rule.patient_paths.iter().map(|(root, _)| *root)).collect();
+        Ok(Self {
+            types,
+            roots,
+            since: plan.since,
+            until: plan.transaction_time.ok_or(WriterError::NotBegun)?,
+            patients,
+            export_shared: plan.export_shared,
+            base_url: plan.base_url.clone(),
+        })
+    }
+
+    pub(super) fn judge(&self, line: &[u8]) -> Result<Verdict, LineError> {
+        let header = Header::read(line, |name| self.roots.contains(name))?;
+        let rule = self.types.get(&*header.resource_type).ok_or(LineError::UnknownType)?;
+        if !is_id(&header.id) {
+            return Err(LineError::MalformedId);
+        }
+        if !rule.selected {
+            return Ok(Verdict::Out);
+        }
+        let updated = header.last_updated.as_deref().map(Timestamp::parse_instant);
+        // Resources without a time of last update are exported whatever `_since` says (BD-SINCE-06).
+        let undated = self.since.is_some() && matches!(updated, Some(Err(_)));
+        if let Some(Ok(updated)) = updated {
+            if self.since.is_some_and(|since| updated <= since) {
+                return Ok(Verdict::Out);
+            }
+            // Membership comes first below, so that nothing is said about the resources of other patients.
+            if updated > self.until {
+                return Ok(if matches!(self.membership(rule, &header), Membership::In) {
+                    Verdict::Later
+                } else {
+                    Verdict::Out
+                });
+            }
+        }
+        Ok(match self.membership(rule, &header) {
+            Membership::In if undated => Verdict::InUndated(rule.resource_type.clone()),
+            Membership::In => Verdict::In(rule.resource_type.clone()),
+            Membership::Out => Verdict::Out,
+            Membership::Shared => Verdict::Shared,
+        })
+    }
+
+    /// Whether the resource belongs to the patients of the export (BD-KICK-09). A Patient belongs by its own id alone;
+    /// any other resource by its references to patients. One that refers to a listed and to an unlisted patient is in
+    /// the unlisted one's compartment too, and is withheld unless the deployment says otherwise (BD-PAT-02, BD-PAT-06).
+    fn membership(&self, rule: &TypeRule, header: &Header<'_>) -> Membership {
+        let listed = |id: &str| match &self.patients {
+            Patients::Whatever | Patients::All => true,
+            Patients::Listed(population) => population.contains(id),
+        };
+        if matches!(self.patients, Patients::Whatever) {
+            return Membership::In;
+        }
+        if rule.resource_type.as_str() == "Patient" {
+            return if listed(&header.id) { Membership::In } else { Membership::Out };
+        }
+        let mut found: Vec<Cow<'_, str>> = Vec::new();
+        for (name, element) in &header.captured {
+            for (_, steps) in rule.patient_paths.iter().filter(|(root, _)| root == name) {
+                references(element, steps, &mut found);
+            }
+        }
+        let (mut has_listed, mut has_unlisted) = (false, false);
+        for id in found.iter().filter_map(|reference| local_id(reference, "Patient", &self.base_url)) {
+            if listed(id) { has_listed = true } else { has_unlisted = true }
+        }
+        match (has_listed, has_unlisted) {
+            (true, true) if !self.export_shared => Membership::Shared,
+            (true, _) => Membership::In,
+            (false, _) => Membership::Out,
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Files being written: cut by resources and by bytes, and checkpointed when one is closed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Checkpoint, Digester, KindProgress, Output, Resume, WriterLimits};
+use crate::{Definitions, ResourceType, manifest::Section, outcome::OperationOutcome};
+
+/// Where a line begins.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'p> {
+    pub(super) cursor: &'p [u8],
+    pub(super) offset: u64,
+    pub(super) source: &'p str,
+    /// From 1; 0 before the first line of all.
+    pub(super) line: u64,
+}
+
+impl Place<'static> {
+    /// Before the first line of all.
+    pub(super) fn start() -> Self {
+        Self { cursor: &[], offset: 0, source: "", line: 0 }
+    }
+}
+
+impl Place<'_> {
+    fn resume(&self) -> Resume {
+        if self.line == 0 {
+            return Resume::Start;
+        }
+        Resume::At {
+            cursor: self.cursor.to_vec(),
+            offset: self.offset,
+            source: self.source.to_owned(),
+            line: self.line,
+        }
+    }
+}
+
+type Kind = (Section, ResourceType);
+
+pub(super) struct Shards {
+    partition: u32,
+    limits: WriterLimits,
+    open: BTreeMap<Kind, OpenFile>,
+    /// Per kind: records seen, and what the checkpoint we started from says of it.
+    kinds: BTreeMap<Kind, KindState>,
+    /// Bytes of input taken.
+    taken: u64,
+    /// `taken` when the oldest open file was opened.
+    oldest: Option<u64>,
+    files: u32,
+    queue: VecDeque<Queued>,
+    queued_bytes: usize,
+    /// What the caller is looking at.
+    shown: Option<Queued>,
+    written: u64,
+    passed_over: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct KindState {
+    /// Records of this kind seen by this writer.
+    seen: u64,
+    /// How many of the first of them an earlier writer published.
+    published_before: u64,
+    /// The number of the next file.
+    next: u32,
+}
+
+struct OpenFile {
+    file: u32,
+    buffer: Vec<u8>,
+    count: u64,
+    bytes: u64,
+    digester: Option<Digester>,
+    /// Where its first line begins.
+    resume: Resume,
+    taken: u64,
+    /// `seen` of every kind when it was opened.
+    seen: BTreeMap<Kind, u64>,
+}
+
+enum Queued {
+    Open { file: u32, kind: Kind, name: String },
+    Append { file: u32, bytes: Vec<u8> },
+    Close { file: u32, count: u64, bytes: u64, sha256: Option<String>, checkpoint: Checkpoint },
+}
+
+impl Shards {
+    pub(super) fn new(partition: u32, from: Option<&Checkpoint>, limits: WriterLimits) -> Self {
+        let progress = from.map(|checkpoint| checkpoint.kinds.as_slice()).unwrap_or_default();
+        let state = |kind: &KindProgress| {
+            let state = KindState { seen: 0, published_before: kind.published, next: kind.next };
+            ((kind.section, kind.resource_type.clone()), state)
+        };
+        Self {
+            partition,
+            limits,
+            open: BTreeMap::new(),
+            kinds: progress.iter().map(state).collect(),
+            taken: 0,
+            oldest: None,
+            files: 0,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            shown: None,
+            written: 0,
+            passed_over: 0,
+        }
+    }
+
+    /// Notes that input was taken.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(bytes as u64);
+    }
+
+    pub(super) fn must_drain(&self) -> bool {
+        self.queued_bytes >= self.limits.queue_bytes_max
+    }
+
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.written, self.passed_over)
+    }
+
+    /// Writes a resource, byte for byte.
+    pub(super) fn resource(&mut self, resource_type: &ResourceType, text: &[u8], place: &Place<'_>) {
+        self.record((Section::Output, resource_type.clone()), text, place);
+    }
+
+    /// Writes an outcome to an error file.
+    pub(super) fn report(&mut self, outcome: &OperationOutcome, place: &Place<'_>) {
+        if let Some(resource_type) = Definitions::R4.resource_type("OperationOutcome") {
+            self.record((Section::Error, resource_type), outcome.to_json().as_bytes(), place);
+        }
+    }
+
+    /// Closes files that were opened too many bytes of input ago. Depends on the input alone, so that a resumed run cuts
+    /// at the same lines.
+    pub(super) fn close_overdue(&mut self, place: &Place<'_>) {
+        let overdue = |opened: u64, taken: u64, span: u64| taken.saturating_sub(opened) > span;
+        let span = self.limits.open_span_bytes_max;
+        if self.oldest.is_none_or(|opened| !overdue(opened, self.taken, span)) {
+            return;
+        }
+        let taken = self.taken;
+        let kinds: Vec<Kind> = self
+            .open
+            .iter()
+            .filter(|(_, open)| overdue(open.taken, taken, span))
+            .map(|(kind, _)| kind.clone())
+            .collect();
+        kinds.iter().for_each(|kind| self.close(kind, place));
+    }
+
+    pub(super) fn close_all(&mut self, place: &Place<'_>) {
+        let kinds: Vec<Kind> = self.open.keys().cloned().collect();
+        kinds.iter().for_each(|kind| self.close(kind, place));
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Output<'_>> {
+        self.shown = self.queue.pop_front();
+        Some(match self.shown.as_ref()? {
+            Queued::Open { file, kind: (section, resource_type), name } => {
+                Output::Open { file: *file, section: *section, resource_type, name }
+            }
+            Queued::Append { file, bytes } => {
+                self.queued_bytes -= bytes.len();
+                Output::Append { file: *file, bytes }
+            }
+            Queued::Close { file, count, bytes, sha256, checkpoint } => {
+                Output::Close { file: *file, count: *count, bytes: *bytes, sha256: sha256.as_deref(), checkpoint }
+            }
+        })
+    }
+
+    fn record(&mut self, kind: Kind, text: &[u8], place: &Place<'_>) {
+        let state = *self.kinds.entry(kind.clone()).or_insert(KindState { next: 1, ..KindState::default() });
+        if state.seen < state.published_before {
+            self.see(&kind);
+            self.passed_over += 1;
+            return;
+        }
+        let length = text.len() as u64 + 1;
+        let full = |open: &OpenFile| {
+            open.count >= self.limits.shard_resources_max || open.bytes + length > self.limits.shard_bytes_max
+        };
+        if self.open.get(&kind).is_some_and(full) {
+            self.close(&kind, place);
+        }
+        if !self.open.contains_key(&kind) {
+            self.open_file(&kind, place);
+        }
+        if let Some(open) = self.open.get_mut(&kind) {
+            open.buffer.extend_from_slice(text);
+            open.buffer.push(b'\n');
+            open.count += 1;
+            open.bytes += length;
+            if open.buffer.len() >= self.limits.append_bytes {
+                let bytes = std::mem::replace(&mut open.buffer, Vec::with_capacity(self.limits.append_bytes));
+                self.queued_bytes += bytes.len();
+                self.queue.extend(open.append(bytes));
+            }
+        }
+        self.written += 1;
+        self.see(&kind);
+    }
+
+    fn see(&mut self, kind: &Kind) {
+        if let Some(state) = self.kinds.get_mut(kind) {
+            state.seen += 1;
+        }
+    }
+
+    fn open_file(&mut self, kind: &Kind, place: &Place<'_>) {
+        let file = self.files;
+        self.files += 1;
+        let number = self.kinds.get(kind).map_or(1, |state| state.next);
+        if let Some(state) = self.kinds.get_mut(kind) {
+            state.next += 1;
+        }
+        let name = file_name(kind, self.partition, number);
+        self.queue.push_back(Queued::Open { file, kind: kind.clone(), name });
+        let open = OpenFile {
+            file,
+            buffer: Vec::new(),
+            count: 0,
+            bytes: 0,
+            digester: self.limits.digest.then(Digester::default),
+            resume: place.resume(),
+            taken: self.taken,
+            seen: self.kinds.iter().map(|(kind, state)| (kind.clone(), state.seen)).collect(),
+        };
+        self.open.insert(kind.clone(), open);
+        self.oldest = self.oldest.or(Some(self.taken));
+    }
+
+    fn close(&mut self, kind: &Kind, place: &Place<'_>) {
+        let Some(mut open) = self.open.remove(kind) else { return };
+        let rest = std::mem::take(&mut open.buffer);
+        self.queued_bytes += rest.len();
+        self.queue.extend(open.append(rest));
+        self.oldest = self.open.values().map(|open| open.taken).min();
+        let checkpoint = self.checkpoint(place);
+        let OpenFile { file, count, bytes, digester, .. } = open;
+        self.queue.push_back(Queued::Close { file, count, bytes, sha256: digester.map(Digester::finish), checkpoint });
+    }
+
+    /// Where to go on when everything closed so far is published; `place` is the line that comes next.
+    fn checkpoint(&self, place: &Place<'_>) -> Checkpoint {
+        // Of files opened at the same byte of input, the one whose numbers are smallest was opened first.
+        let oldest = self.open.values().min_by_key(|open| open.file);
+        let resume = oldest.map_or_else(|| place.resume(), |open| open.resume.clone());
+        let kinds = self.kinds.iter().map(|(kind, state)| {
+            let in_open_file = self.open.get(kind).map_or(0, |open| open.count);
+            let published = (state.seen - in_open_file).max(state.published_before);
+            // INVARIANT: no file of this kind was open when the oldest was opened, or it would be older; so all that was
+            // seen then is published now.
+            let seen_there = oldest.map_or(state.seen, |oldest| oldest.seen.get(kind).copied().unwrap_or(0));
+            let opened = u32::from(in_open_file > 0);
+            KindProgress {
+                section: kind.0,
+                resource_type: kind.1.clone(),
+                published: published.saturating_sub(seen_there),
+                next: state.next - opened,
+            }
+        });
+        Checkpoint { resume, kinds: kinds.collect() }
+    }
+}
+
+impl OpenFile {
+    fn append(&mut self, bytes: Vec<u8>) -> Option<Queued> {
+        if bytes.is_empty() {
+            return None;
+        }
+        if let Some(digester) = &mut self.digester {
+            digester.update(&bytes);
+        }
+        Some(Queued::Append { file: self.file, bytes })
+    }
+}
+
+fn file_name((section, resource_type): &Kind, partition: u32, number: u32) -> String {
+    let kind = match section {
+        Section::Output => resource_type.as_str(),
+        Section::Deleted => "deleted",
+        Section::Error => "error",
+    };
+    match partition {
+        0 => format!("{kind}-{number:04}.ndjson"),
+        partition => format!("{kind}-p{partition}-{number:04}.ndjson"),
+    }
+}

@@ -1,0 +1,152 @@
+//! The core, linked in.
+
+use ehi_core::{
+    Endpoint,
+    access::Principal,
+    http::Response,
+    job::{Command, PollAccount, Wants},
+    kick_off::{Facts, KickOff},
+    manifest::{ManifestHead, ManifestWriter, OutputFile},
+    plan::ExportPlan,
+    population::Population,
+    values::{self, Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
+    writer::{Checkpoint, Progress, Source, Writer, WriterLimits},
+};
+
+use super::{Engine, EngineError, Engines, ManifestSession, WriterSession};
+
+/// The core, linked in.
+#[derive(Clone)]
+pub struct Native {
+    endpoint: Endpoint,
+}
+
+impl Native {
+    /// The core with that endpoint.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint }
+    }
+}
+
+impl Engines for Native {
+    fn instance(&self) -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Engine for Native {
+    fn route(&mut self, head: &RequestHead, body: &[u8], principal: &Principal) -> Result<Routed, EngineError> {
+        Ok(values::route(&self.endpoint, head, body, principal))
+    }
+
+    fn decide(
+        &mut self,
+        kick_off: &KickOff,
+        principal: &Principal,
+        facts: &Facts,
+        entropy: [u8; 16],
+        now: i64,
+    ) -> Result<Decided, EngineError> {
+        Ok(values::decide(&self.endpoint, kick_off.clone(), principal, facts, entropy, now))
+    }
+
+    fn not_found(&mut self) -> Result<Response, EngineError> {
+        Ok(values::not_found(&self.endpoint))
+    }
+
+    fn handle_request(
+        &mut self,
+        record: &str,
+        account: PollAccount,
+        head: &RequestHead,
+        body: &[u8],
+        principal: &Principal,
+        now: i64,
+    ) -> Result<Answered, EngineError> {
+        values::handle_request(&self.endpoint, record, account, head, body, principal, now).map_err(refused)
+    }
+
+    fn serve_file(&mut self, record: &str, file: &OutputFile, head: &RequestHead) -> Result<Response, EngineError> {
+        values::serve_file(record, file, head).map_err(refused)
+    }
+
+    fn handle_timeout(&mut self, record: &str, now: i64) -> Result<Option<StoredJob>, EngineError> {
+        values::handle_timeout(record, now).map_err(refused)
+    }
+
+    fn wants(&mut self, record: &str, holder: &str, now: i64) -> Result<Wants, EngineError> {
+        values::wants(record, holder, now).map_err(refused)
+    }
+
+    fn apply(&mut self, record: &str, command: &Command, now: i64) -> Result<Applied, EngineError> {
+        values::apply(record, command.clone(), now).map_err(refused)
+    }
+
+    fn plan(&mut self, record: &str) -> Result<ExportPlan, EngineError> {
+        values::plan(record).map_err(refused)
+    }
+
+    fn manifest_head(&mut self, record: &str) -> Result<ManifestHead, EngineError> {
+        values::manifest_head(record).map_err(refused)
+    }
+
+    fn manifest<'e>(&'e mut self, head: &ManifestHead) -> Result<Box<dyn ManifestSession + 'e>, EngineError> {
+        Ok(Box::new(ManifestWriter::new(head.clone())))
+    }
+
+    fn writer<'e>(
+        &'e mut self,
+        plan: &ExportPlan,
+        partition: u32,
+        population: Option<&[u8]>,
+        from: Option<&Checkpoint>,
+        limits: &WriterLimits,
+    ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
+        let population = population.map(Population::load).transpose().map_err(refused)?.map(Population::into_owned);
+        let writer: Writer<'static> =
+            Writer::new(plan, partition, population, from, limits.clone()).map_err(refused)?;
+        Ok(Box::new(writer))
+    }
+}
+
+impl ManifestSession for ManifestWriter {
+    fn row(&mut self, file: &OutputFile) -> Result<Vec<u8>, EngineError> {
+        let mut bytes = Vec::new();
+        ManifestWriter::row(self, file, &mut bytes).map_err(refused)?;
+        Ok(bytes)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
+        let mut bytes = Vec::new();
+        ManifestWriter::finish(*self, &mut bytes);
+        Ok(bytes)
+    }
+}
+
+impl WriterSession for Writer<'static> {
+    fn write_lines(&mut self, block: &[u8], name: &str, cursor: &[u8], offset: u64) -> Result<Progress, EngineError> {
+        Writer::write_lines(self, block, Source { name, cursor, offset }).map_err(refused)
+    }
+
+    fn supersede_next_line(&mut self) -> Result<(), EngineError> {
+        Writer::supersede_next_line(self).map_err(refused)
+    }
+
+    fn finish(&mut self) -> Result<(), EngineError> {
+        Writer::finish(self);
+        Ok(())
+    }
+
+    fn poll_output(&mut self) -> Result<Option<WriterEvent>, EngineError> {
+        Ok(Writer::poll_output(self).map(WriterEvent::from))
+    }
+
+    fn counts(&mut self) -> Result<(u64, u64, u64), EngineError> {
+        let counts = Writer::counts(self);
+        Ok((counts.lines, counts.written, counts.passed_over))
+    }
+}
+
+fn refused(error: impl std::error::Error) -> EngineError {
+    EngineError::Refused(error.to_string())
+}

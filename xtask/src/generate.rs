@@ -1,0 +1,79 @@
+//! `gen`: the tables that core reads, from the official definitions of FHIR R4.
+
+mod compartment;
+mod definitions;
+mod expression;
+mod package;
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::committed::{self, Generated, Mode};
+use crate::workspace::Workspace;
+
+use self::compartment::Compartment;
+use self::definitions::Definitions;
+
+#[derive(Args)]
+pub(crate) struct GenArgs {
+    /// Write nothing; fail with a summary if the committed files differ from what would be generated
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &GenArgs) -> Result<()> {
+    let wheel = package::wheel(workspace)?;
+    settle(workspace, &wheel, Mode::check_if(args.check))
+}
+
+/// What became of a check.
+pub(crate) enum Checked {
+    UpToDate,
+    /// The definitions cannot be had on this machine.
+    NoDefinitions(anyhow::Error),
+}
+
+/// Compares the committed files, if the definitions are to be had.
+pub(crate) fn check(workspace: &Workspace) -> Result<Checked> {
+    match package::wheel(workspace) {
+        Ok(wheel) => settle(workspace, &wheel, Mode::Check).map(|()| Checked::UpToDate),
+        Err(error) => Ok(Checked::NoDefinitions(error)),
+    }
+}
+
+fn settle(workspace: &Workspace, wheel: &Path, mode: Mode) -> Result<()> {
+    let definitions = Definitions::read(wheel)?;
+    let compartment = Compartment::resolve(&definitions)?;
+    eprintln!(
+        "{} resource types; {} elements put a resource into a patient's compartment",
+        definitions.resources.len(),
+        compartment.rows.len()
+    );
+    for kept_out in &compartment.kept_out {
+        eprintln!("kept out: {kept_out}");
+    }
+    let files = [
+        file("resource-types.txt", resource_types(&definitions)),
+        file("patient-compartment.tsv", patient_compartment(&compartment)),
+        file("SOURCE.md", package::source()),
+    ];
+    committed::settle(workspace, &files, mode, "gen")
+}
+
+fn file(name: &str, text: String) -> Generated {
+    Generated { path: Path::new("core/data/r4").join(name), text }
+}
+
+fn resource_types(definitions: &Definitions) -> String {
+    definitions.resources.keys().map(|name| format!("{name}\n")).collect()
+}
+
+fn patient_compartment(compartment: &Compartment) -> String {
+    compartment
+        .rows
+        .iter()
+        .map(|row| format!("{}\t{}\t{}\n", row.resource_type, row.search_parameter, row.path))
+        .collect()
+}

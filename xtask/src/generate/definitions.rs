@@ -1,0 +1,121 @@
+//! The parts of the R4 definitions that we read.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::package;
+
+/// Everything that the generated files are made from.
+pub(super) struct Definitions {
+    /// The concrete resource types, by name.
+    pub(super) resources: BTreeMap<String, StructureDefinition>,
+    pub(super) search_parameters: Vec<SearchParameter>,
+    pub(super) patient_compartment: CompartmentDefinition,
+}
+
+impl Definitions {
+    pub(super) fn read(wheel: &Path) -> Result<Self> {
+        let mut resources = BTreeMap::new();
+        let mut search_parameters = Vec::new();
+        let mut patient_compartment = None;
+        package::for_each_definition(wheel, |name, bytes| {
+            if name.starts_with("StructureDefinition-") {
+                let definition: StructureDefinition = serde_json::from_slice(bytes)?;
+                if definition.is_concrete_resource() {
+                    resources.insert(definition.resource_type.clone(), definition);
+                }
+            } else if name.starts_with("SearchParameter-") {
+                search_parameters.push(serde_json::from_slice(bytes)?);
+            } else if name == "CompartmentDefinition-patient.json" {
+                patient_compartment = Some(serde_json::from_slice(bytes)?);
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            resources,
+            search_parameters,
+            patient_compartment: patient_compartment.context("the package has no patient compartment")?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct StructureDefinition {
+    kind: String,
+    #[serde(rename = "abstract")]
+    is_abstract: bool,
+    derivation: Option<String>,
+    #[serde(rename = "type")]
+    resource_type: String,
+    /// Absent from the package's examples.
+    #[serde(default)]
+    snapshot: Snapshot,
+}
+
+impl StructureDefinition {
+    /// An element by its path, which includes the resource type.
+    pub(super) fn element(&self, path: &str) -> Option<&ElementDefinition> {
+        self.snapshot.element.iter().find(|element| element.path == path)
+    }
+
+    fn is_concrete_resource(&self) -> bool {
+        self.kind == "resource" && !self.is_abstract && self.derivation.as_deref() == Some("specialization")
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Snapshot {
+    element: Vec<ElementDefinition>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ElementDefinition {
+    path: String,
+    /// The data types that the element may have; more than one only where its path ends in `[x]`.
+    #[serde(rename = "type", default)]
+    pub(super) types: Vec<DataType>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DataType {
+    pub(super) code: String,
+    #[serde(rename = "targetProfile", default)]
+    target_profiles: Vec<String>,
+}
+
+impl DataType {
+    /// Whether this is a reference that may lead to a Patient. One without targets may lead anywhere.
+    pub(super) fn can_refer_to_patient(&self) -> bool {
+        let leads_to_patient = |profile: &String| {
+            profile
+                .strip_prefix("http://hl7.org/fhir/StructureDefinition/")
+                .is_some_and(|target| matches!(target, "Patient" | "Resource"))
+        };
+        self.code == "Reference"
+            && (self.target_profiles.is_empty() || self.target_profiles.iter().any(leads_to_patient))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct SearchParameter {
+    pub(super) code: String,
+    #[serde(default)]
+    pub(super) base: Vec<String>,
+    pub(super) expression: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CompartmentDefinition {
+    pub(super) resource: Vec<CompartmentResource>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CompartmentResource {
+    pub(super) code: String,
+    /// Empty where the compartment never holds the type.
+    #[serde(default)]
+    pub(super) param: Vec<String>,
+}

