@@ -16,7 +16,8 @@ pub(crate) struct Step<'a> {
 impl Step<'_> {
     /// Makes the output unless it is there, was made with the same, and nothing that it is made from is newer.
     ///
-    /// `inputs` is asked before `make`, so it may read what an earlier `make` left; an error there means "not known, make".
+    /// `inputs` is asked before `make`, so it may read what an earlier `make` left; an error there means "not known,
+    /// make".
     pub(crate) fn make_if_stale(
         &self,
         inputs: impl FnOnce() -> Result<Vec<PathBuf>>,

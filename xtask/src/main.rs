@@ -28,8 +28,8 @@ use workspace::Workspace;
 
 /// Builds, generates and tests what plain cargo cannot
 ///
-/// A newcomer needs `cargo xtask test` alone: it sets up the machine, builds every face of the engine and runs what CI runs.
-/// The other tasks are its parts, for work on one of them. Build output goes to cargo's target directory.
+/// A newcomer needs `cargo xtask test` alone: it sets up the machine, builds every face of the engine and runs what
+/// CI runs. The other tasks are its parts, for work on one of them. Build output goes to cargo's target directory.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
 struct Cli {
@@ -41,8 +41,8 @@ struct Cli {
 enum Task {
     /// Run everything that CI runs
     ///
-    /// Steps run in order and stop at the first that fails; at the end stands how long each took. What a machine lacks is
-    /// installed if that can be done without asking, and named otherwise.
+    /// Steps run in order and stop at the first that fails; at the end stands how long each took. What a machine
+    /// lacks is installed if that can be done without asking, and named otherwise.
     Test(TestArgs),
 
     /// Get what the other tasks need: the wasm target and Rust components; look for cc, node, python3
@@ -50,8 +50,8 @@ enum Task {
 
     /// Build the engine component and compile it ahead of time for this machine
     ///
-    /// Makes engine.wasm and engine.cwasm in target/engine, and the same as engine-marker, whose X-Progress tells a test that
-    /// the component answered. Fails if a component imports anything.
+    /// Makes engine.wasm and engine.cwasm in target/engine, and the same as engine-marker, whose X-Progress tells a
+    /// test that the component answered. Fails if a component imports anything.
     Component(ComponentArgs),
 
     /// Build the npm package's module for Node.js into wasm/js/dist/node
@@ -65,9 +65,9 @@ enum Task {
     /// Downloads them from the Python package index by pip, once, and compares their SHA-256 with the pinned one.
     Gen(GenArgs),
 
-    /// Hold the requirements that the last test run reached against tests/requirements.toml; generate docs/conformance.md
+    /// Hold the requirements that the last test run reached against their list; write docs/conformance.md
     ///
-    /// Needs the records of a run: do `cargo xtask test` first.
+    /// The list is tests/requirements.toml. Needs the records of a run: do `cargo xtask test` first.
     Requirements(RequirementsArgs),
 
     /// Check licences, bans and sources of all dependencies by cargo-deny, installing it if need be

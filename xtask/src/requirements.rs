@@ -1,7 +1,7 @@
 //! `requirements`: which requirements of the guides the tests of a run have reached.
 //!
-//! A test that asserts a requirement writes a record of it into a folder. The records of a run are held against the list in
-//! `tests/requirements.toml`, so that a row says "covered" only if a test that ran says so too.
+//! A test that asserts a requirement writes a record of it into a folder. The records of a run are held against the
+//! list in `tests/requirements.toml`, so that a row says "covered" only if a test that ran says so too.
 
 mod judge;
 mod matrix;

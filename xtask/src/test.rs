@@ -14,7 +14,8 @@ use crate::{command, component, deny, header, js, requirements, setup, wasm};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// Leave out what seldom breaks: generated data, documentation, the lints of the wasm crates, licences, our own tasks
+    /// Leave out what seldom breaks: generated data, documentation, the lints of the wasm crates, licences, our own
+    /// tasks
     #[arg(long)]
     fast: bool,
 }
@@ -105,7 +106,8 @@ fn host_lints(workspace: &Workspace) -> Result<Outcome> {
     command::run(&mut cargo).map(passed)
 }
 
-/// One package at a time and in the wasm profile, so that what compiles the crates is built once, here or for the build.
+/// One package at a time and in the wasm profile, so that what compiles the crates is built once, here or for the
+/// build.
 fn wasm_lints(workspace: &Workspace) -> Result<Outcome> {
     for package in ["ehi-component", "ehi-js"] {
         let mut cargo = wasm::cargo(workspace);

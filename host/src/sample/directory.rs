@@ -152,7 +152,7 @@ fn site_address(site: &Site, draw: &mut Draw) -> Object {
 fn practitioner(clinician: &Clinician, draw: &mut Draw) -> Object {
     let email = format!("prac-{}@example.org", clinician.id);
     let email = Object::new().field("system", "email").field("value", email).field("use", "work");
-    let qualification = hl7("v2-0360", "MD", "Doctor of Medicine").concept();
+    let qualification = hl7("v2-0360/2.7", "MD", "Doctor of Medicine").concept();
     shared_resource(Kind::Practitioner, &format!("prac-{}", clinician.id), draw)
         .list("identifier", [identifier("practitioner", &clinician.id)])
         .field("active", true)

@@ -17,7 +17,8 @@ use super::visits::Visit;
 /// Writes a visit's DocumentReference, and the Binary of each attachment that is not inline. Returns their addresses.
 pub(super) fn write_note(chart: &mut Chart, visit: &Visit, reason: Option<&Problem>) -> anyhow::Result<Vec<String>> {
     let kind = chart.draw.pick(&NOTES);
-    let (address, document) = chart.begin(Kind::DocumentReference, visit.end);
+    let written = visit.end.plus(chart.draw.between(0, 50) * MINUTE);
+    let (address, document) = chart.begin(Kind::DocumentReference, written);
     let mut made = vec![address];
     let text = note(kind, visit, reason, chart);
     let mut contents = Vec::new();
@@ -29,7 +30,6 @@ pub(super) fn write_note(chart: &mut Chart, visit: &Visit, reason: Option<&Probl
             contents.push(linked_attachment(chart, visit, &mut made, kind.display, &text)?);
         }
     }
-    let written = visit.end.plus(chart.draw.between(0, 50) * MINUTE);
     let zone = chart.zone();
     let site = chart.person.site;
     let context = Object::new()
@@ -64,10 +64,10 @@ pub(super) fn write_provenance(
     is_first: bool,
     made: &[String],
 ) -> anyhow::Result<()> {
-    let (_, provenance) = chart.begin(Kind::Provenance, visit.end);
+    let recorded = visit.end.plus(chart.draw.between(0, 90) * MINUTE);
+    let (_, provenance) = chart.begin(Kind::Provenance, recorded);
     let is_about_patient = (is_first && chart.draw.chance(60)) || chart.draw.chance(5);
     let patient = is_about_patient.then(|| chart.person.address());
-    let recorded = visit.end.plus(chart.draw.between(0, 90) * MINUTE);
     let zone = chart.zone();
     let site = chart.person.site;
     let author = Object::new()

@@ -8,27 +8,35 @@ use super::json::Object;
 use super::output::{Kind, Output};
 use super::random::{Draw, Subject};
 
-/// Writes the groups. Their members are counted first and then streamed, since there may be very many.
+/// Writes the groups. Their members are counted first and streamed then, since there may be very many.
 pub(super) fn write(options: &SampleOptions, output: &mut Output) -> anyhow::Result<()> {
     let mut draw = Draw::new(options.seed, Subject::Group, 0);
-    for kind in GROUPS {
-        let head = head(&kind, options, &mut draw).into_unclosed_text();
-        output.part(Kind::Group, &head)?;
-        for (nth, number) in kind.members(options).enumerate() {
+    for group in &GROUPS {
+        let count = group.members(options).count();
+        output.part(Kind::Group, &head(group, count, &mut draw).into_unclosed_text())?;
+        for (nth, number) in group.members(options).enumerate() {
             output.part(Kind::Group, if nth == 0 { ",\"member\":[" } else { "," })?;
             output.part(Kind::Group, &member(number))?;
         }
-        let is_empty = kind.members(options).next().is_none();
-        output.part(Kind::Group, if is_empty { "}" } else { "]}" })?;
+        // FHIR knows no empty array, so a group of nobody has no members at all.
+        output.part(Kind::Group, if count == 0 { "}" } else { "]}" })?;
         output.end_line(Kind::Group)?;
     }
     Ok(())
 }
 
-struct GroupKind {
+struct Group {
     id: &'static str,
     name: &'static str,
     membership: Membership,
+}
+
+impl Group {
+    /// The numbers of the patients who belong to the group.
+    fn members(&self, options: &SampleOptions) -> impl Iterator<Item = u32> {
+        let seed = options.seed;
+        (1..=options.patients).filter(move |number| self.membership.includes(*number, seed))
+    }
 }
 
 enum Membership {
@@ -37,31 +45,25 @@ enum Membership {
     Nobody,
 }
 
-impl GroupKind {
-    /// The numbers of those who belong to the group.
-    fn members(&self, options: &SampleOptions) -> impl Iterator<Item = u32> {
-        let seed = options.seed;
-        let last = match self.membership {
-            Membership::AboutHalf => options.patients,
-            Membership::AFew => options.patients.min(FEW_COME_FROM),
-            Membership::Nobody => 0,
-        };
-        let is_half = matches!(self.membership, Membership::AboutHalf);
-        (1..=last).filter(move |number| {
-            if is_half { Draw::new(seed, Subject::Membership, *number).chance(50) } else { number % 3 == 1 }
-        })
+impl Membership {
+    fn includes(&self, number: u32, seed: u64) -> bool {
+        match self {
+            Self::AboutHalf => Draw::new(seed, Subject::Membership, number).chance(50),
+            Self::AFew => number <= FEW_COME_FROM && number % 3 == 1,
+            Self::Nobody => false,
+        }
     }
 }
 
-fn head(kind: &GroupKind, options: &SampleOptions, draw: &mut Draw) -> Object {
+fn head(group: &Group, count: usize, draw: &mut Draw) -> Object {
     let site = &SITES.first;
-    shared_resource(Kind::Group, kind.id, draw)
-        .list("identifier", [identifier("group", kind.id)])
+    shared_resource(Kind::Group, group.id, draw)
+        .list("identifier", [identifier("group", group.id)])
         .field("active", true)
         .field("type", "person")
         .field("actual", true)
-        .field("name", kind.name)
-        .field("quantity", kind.members(options).count())
+        .field("name", group.name)
+        .field("quantity", count)
         .field("managingEntity", named_reference(&site.organization(), site.name))
 }
 
@@ -72,8 +74,8 @@ fn member(number: u32) -> String {
 /// The few are every third of the first patients, so that even a small set has some.
 const FEW_COME_FROM: u32 = 13;
 
-const GROUPS: [GroupKind; 3] = [
-    GroupKind { id: "group-a", name: "About half of all patients", membership: Membership::AboutHalf },
-    GroupKind { id: "group-b", name: "A few \"VIP\" patients ⭐", membership: Membership::AFew },
-    GroupKind { id: "group-empty", name: "Nobody", membership: Membership::Nobody },
+static GROUPS: [Group; 3] = [
+    Group { id: "group-a", name: "About half of all patients", membership: Membership::AboutHalf },
+    Group { id: "group-b", name: "A few \"VIP\" patients ⭐", membership: Membership::AFew },
+    Group { id: "group-empty", name: "Nobody", membership: Membership::Nobody },
 ];

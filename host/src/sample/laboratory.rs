@@ -14,7 +14,8 @@ use super::visits::Visit;
 /// Writes one DiagnosticReport with its Observations and returns the addresses of them all.
 pub(super) fn write_panel(chart: &mut Chart, visit: &Visit) -> anyhow::Result<Vec<String>> {
     let panel = chart.draw.pick(&PANELS);
-    let (report_address, report) = chart.begin(Kind::DiagnosticReport, visit.end);
+    let issued = visit.end.plus(chart.draw.between(HOUR, 30 * HOUR));
+    let (report_address, report) = chart.begin(Kind::DiagnosticReport, issued);
     let mut results = Vec::new();
     for test in panel.tests.entries() {
         results.push(write_result(chart, visit, test)?);
@@ -22,7 +23,6 @@ pub(super) fn write_panel(chart: &mut Chart, visit: &Visit) -> anyhow::Result<Ve
     if chart.draw.chance(15) {
         results.push(write_result(chart, visit, &COMMENT)?);
     }
-    let issued = visit.end.plus(chart.draw.between(HOUR, 30 * HOUR));
     let conclusion = chart.draw.chance(50).then(|| chart.draw.word(&CONCLUSIONS));
     let printed = chart.draw.chance(10).then(|| printed_report(panel, conclusion, chart));
     let report = report

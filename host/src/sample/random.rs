@@ -103,9 +103,10 @@ mod tests {
     static LETTERS: Table<char> = table!['a', 'b', 'c', 'd'];
 
     #[test]
-    fn the_stream_is_the_same_everywhere() {
+    fn the_stream_is_that_of_chacha8() {
+        // Worked out by another implementation.
         let mut draw = Draw::new(42, Subject::Chart, 7);
-        assert_eq!([0; 4].map(|_| draw.below(1000)), [0; 4]);
+        assert_eq!([0; 4].map(|_| draw.below(1000)), [453, 735, 170, 135]);
     }
 
     #[test]
@@ -114,7 +115,7 @@ mod tests {
         for _ in 0..1000 {
             assert!(draw.below(3) < 3);
             assert!((-2..=2).contains(&draw.between(-2, 2)));
-            assert!(LETTERS.entries().any(|letter| *letter == *draw.pick(&LETTERS)));
+            assert!(('a'..='d').contains(draw.pick(&LETTERS)));
         }
         assert_eq!(draw.between(5, 4), 5);
         assert_eq!(draw.any::<char>(&[]), None);

@@ -124,7 +124,7 @@ static BODY_MASS_INDEX: Measure = Measure {
     unit: "kg/m2",
     ucum: "kg/m2",
     scale: 2,
-    normal: Some((1_850, 2_500)),
+    normal: None,
 };
 
 const fn millimetres_of_mercury(code: Code, normal: (i64, i64)) -> Measure {

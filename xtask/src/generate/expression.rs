@@ -1,8 +1,8 @@
 //! The little of FHIRPath that search parameters over references are written in.
 //!
 //! A union of branches, each a path from a resource type down, with casts (`as`, `.as()`, `.ofType()`) and with
-//! `.where(resolve() is Type)`. Anything else is an error: a path half understood would put patients' data into the wrong
-//! compartment.
+//! `.where(resolve() is Type)`. Anything else is an error: a path half understood would put patients' data into the
+//! wrong compartment.
 
 use anyhow::{Result, bail, ensure};
 

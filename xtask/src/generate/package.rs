@@ -69,12 +69,12 @@ The package is `{PACKAGE}` in the wheel
 `{WHEEL}` of the Python project `{PROJECT}` {VERSION}, SHA-256
 `{WHEEL_SHA256}`.
 
-- `resource-types.txt`: the concrete resource types, one a line, in byte order. From the StructureDefinitions with `kind`
-  resource, `derivation` specialization, and not `abstract`.
+- `resource-types.txt`: the concrete resource types, one a line, in byte order. From the StructureDefinitions with
+  `kind` resource, `derivation` specialization, and not `abstract`.
 - `patient-compartment.tsv`: which elements put a resource into a patient's compartment. Columns: resource type, search
   parameter, path from the resource's root by JSON property names; an element on the path may be an array. From
-  CompartmentDefinition/patient, whose search parameters are resolved through their expressions, one line for each branch
-  of the type. An element that cannot refer to a Patient is left out.
+  CompartmentDefinition/patient, whose search parameters are resolved through their expressions, one line for each
+  branch of the type. An element that cannot refer to a Patient is left out.
 "
     )
 }

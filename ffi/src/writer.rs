@@ -1,0 +1,196 @@
+//! `ehi_writer`: resources in, NDJSON files out.
+
+use std::mem::MaybeUninit;
+
+use ehi_core::{
+    population::Population,
+    values::WriterEvent,
+    writer::{Checkpoint, Output, Source, Writer as Machine, WriterLimits},
+};
+
+use crate::{
+    bytes::Bytes,
+    call::{self, Guarded, call, call_mut},
+    input::{json, optional_json, required, text},
+    status::Status,
+    value::Value,
+    view::View,
+};
+
+/// Turns the lines of one partition into NDJSON files, byte for byte and in bounded memory. The general flow is:
+///
+/// 1. `ehi_writer_write_lines` with a block of bytes, cut anywhere. It says how much it took.
+/// 2. `ehi_writer_poll_output` until there is nothing: open files, append to them, close them. When a file is closed and
+///    stored whole, publish its row, with the checkpoint that came with it, by `ehi_job_apply`.
+/// 3. Again, until the partition has no more blocks. Then `ehi_writer_finish`, and poll once more.
+///
+/// After a crash, a writer made from the last published checkpoint, fed from where that says, makes exactly the files that
+/// were still to come.
+pub struct Writer(Guarded<Session>);
+
+struct Session {
+    machine: Machine<'static>,
+    /// What the last poll lent.
+    event: Option<Value>,
+}
+
+/// What to do next with a file.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// Nothing: give more input. After `ehi_writer_finish`: all is done.
+    Nothing = 0,
+    /// Open a new file. The event has `/open/section`, `/open/type` and `/open/name`.
+    Open = 1,
+    /// Append bytes to it.
+    Append = 2,
+    /// It is complete: store it, then publish its row. The event has `/close/count`, `/close/bytes`, `/close/sha256` and
+    /// `/close/checkpoint`.
+    Close = 3,
+}
+
+/// Makes a writer for one partition of an export that has begun.
+///
+/// `plan` is what `ehi_job_plan` answers. `population` is a sealed block; it must be there exactly when the export is of a
+/// group or a patient, and is NULL otherwise. `checkpoint` is where an earlier run left off, or NULL. `limits` is a JSON object;
+/// what it lacks has a default, and NULL is all defaults.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_new(
+    plan: View<'_>,
+    partition: u32,
+    population: View<'_>,
+    checkpoint: View<'_>,
+    limits: View<'_>,
+    writer: Option<&mut MaybeUninit<Box<Writer>>>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call(error, || {
+        let writer = required(writer, "writer")?;
+        let plan = json(plan, "plan")?;
+        // Copied, so that no rule binds the block to the writer.
+        let population = if population.is_null() {
+            None
+        } else {
+            Some(Population::load(population.bytes("population")?)?.into_owned())
+        };
+        let checkpoint: Option<Checkpoint> = optional_json(checkpoint, "checkpoint")?;
+        let limits: Option<WriterLimits> = optional_json(limits, "limits")?;
+        let machine = Machine::new(&plan, partition, population, checkpoint.as_ref(), limits.unwrap_or_default())?;
+        writer.write(Box::new(Writer(Guarded::new(Session { machine, event: None }))));
+        Ok(())
+    })
+}
+
+/// Takes bytes of a source. Lines may be cut anywhere between blocks, and the block is not kept.
+///
+/// `name` is what to call the source in reports: a file name, a table name; a new name ends the source before it. With
+/// `cursor`, which is opaque here, and `offset`, the bytes after it, you can find the block again. `consumed` is how much of
+/// the block was taken: give the rest again, with its offset. If `drain_first` is true, poll the output before that.
+///
+/// A line that is no resource is no failure: it is reported in an error file, with the name and the line number.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_write_lines(
+    writer: Option<&mut Writer>,
+    block: View<'_>,
+    name: View<'_>,
+    cursor: View<'_>,
+    offset: u64,
+    consumed: Option<&mut MaybeUninit<usize>>,
+    drain_first: Option<&mut MaybeUninit<bool>>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(writer.map(|writer| &mut writer.0), error, |session| {
+        let (consumed, drain_first) = (required(consumed, "consumed")?, required(drain_first, "drain_first")?);
+        let source = Source { name: text(name, "name")?, cursor: cursor.bytes("cursor")?, offset };
+        let progress = session.machine.write_lines(block.bytes("block")?, source)?;
+        consumed.write(progress.consumed);
+        drain_first.write(progress.drain_first);
+        Ok(())
+    })
+}
+
+/// Says of the line that comes next that a newer version of its resource is exported instead: it is reported, not exported.
+/// The next byte given must be its first.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_supersede_next_line(
+    writer: Option<&mut Writer>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(writer.map(|writer| &mut writer.0), error, |session| Ok(session.machine.supersede_next_line()?))
+}
+
+/// Ends the last source and closes all files. Poll the output once more.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_finish(
+    writer: Option<&mut Writer>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(writer.map(|writer| &mut writer.0), error, |session| {
+        session.machine.finish();
+        Ok(())
+    })
+}
+
+/// Says what to do next with a file: open it, append to it or close it; or that there is nothing to do.
+///
+/// `file` is its number in this writer's output, and 0 if there is nothing to do. `bytes` is what to append, else empty.
+/// `event` says the rest when a file is opened or closed, else it is NULL. Both are lent until the next call on the writer;
+/// do not free the event.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_poll_output<'a>(
+    writer: Option<&'a mut Writer>,
+    output: Option<&mut MaybeUninit<OutputKind>>,
+    file: Option<&mut MaybeUninit<u32>>,
+    bytes: Option<&mut MaybeUninit<View<'a>>>,
+    event: Option<&mut MaybeUninit<Option<&'a Value>>>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(writer.map(|writer| &mut writer.0), error, |session| {
+        let (kind_out, file_out) = (required(output, "output")?, required(file, "file")?);
+        let (bytes_out, event_out) = (required(bytes, "bytes")?, required(event, "event")?);
+        let Session { machine, event } = session;
+        *event = None;
+        let output = machine.poll_output();
+        let (kind, file, bytes) = match &output {
+            None => (OutputKind::Nothing, 0, &[][..]),
+            Some(Output::Open { file, .. }) => (OutputKind::Open, *file, &[][..]),
+            Some(Output::Append { file, bytes }) => (OutputKind::Append, *file, *bytes),
+            Some(Output::Close { file, .. }) => (OutputKind::Close, *file, &[][..]),
+        };
+        if let Some(output @ (Output::Open { .. } | Output::Close { .. })) = output {
+            *event = Some(Value::new(&WriterEvent::from(output))?);
+        }
+        kind_out.write(kind);
+        file_out.write(file);
+        bytes_out.write(View::of(bytes));
+        event_out.write(event.as_ref());
+        Ok(())
+    })
+}
+
+/// What was done so far: lines read, records written to files of this writer, and records that an earlier run had
+/// published, read again and passed over.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_counts(
+    writer: Option<&mut Writer>,
+    lines: Option<&mut MaybeUninit<u64>>,
+    written: Option<&mut MaybeUninit<u64>>,
+    passed_over: Option<&mut MaybeUninit<u64>>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(writer.map(|writer| &mut writer.0), error, |session| {
+        let (lines, written) = (required(lines, "lines")?, required(written, "written")?);
+        let passed_over = required(passed_over, "passed_over")?;
+        let counts = session.machine.counts();
+        lines.write(counts.lines);
+        written.write(counts.written);
+        passed_over.write(counts.passed_over);
+        Ok(())
+    })
+}
+
+/// Frees a writer. NULL is left alone.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_free(writer: Option<Box<Writer>>) {
+    call::free(writer);
+}

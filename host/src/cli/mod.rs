@@ -1,0 +1,79 @@
+//! The command line.
+
+mod export;
+mod sample;
+mod serve;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// FHIR Bulk Data $export and EHI export: a server, and the same jobs without one.
+#[derive(Parser)]
+#[command(name = "ehi", version, about, long_about = LONG, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Export(export::Export),
+    Sample(sample::Sample),
+}
+
+/// Why a command did not do what it was asked to.
+pub(crate) enum Failure {
+    /// It was asked for something that cannot be asked for: exit 2.
+    Usage(String),
+    /// It was tried and failed: exit 1.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs the program. Exit codes: 0 done, 1 failed, 2 wrong usage or refused input.
+pub fn run() -> ExitCode {
+    // Writing to a pipe that nobody reads any more is how `head` ends us; nothing to report.
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let done = match arguments.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Export(export) => export.run(),
+        Command::Sample(sample) => sample.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => {
+            eprintln!("ehi: {text}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(error)) => {
+            eprintln!("ehi: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const LONG: &str = "\
+FHIR Bulk Data $export and EHI export: a server, and the same jobs without one.
+
+A first look, from nothing to an exported patient:
+
+  ehi sample --patients 10 --seed 1 --out records
+  ehi export --data records --out exported --level patient
+  ehi serve --data records
+  curl -i 'http://127.0.0.1:8080/fhir/Patient/$export'
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or refused input.";

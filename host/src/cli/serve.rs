@@ -1,0 +1,156 @@
+//! `ehi serve`.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use ehi_core::{
+    endpoint::{Auth, EndpointConfig},
+    writer::WriterLimits,
+};
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use crate::{
+    engine::{Component, ComponentLimits},
+    export::Exporter,
+    files::Files,
+    serve::{self, Server},
+    source::Folder,
+    store::JobStore,
+};
+
+/// Serve Bulk Data $export from a folder of NDJSON files
+///
+/// The FHIR base is /fhir: kick-off at /fhir/$export, /fhir/Patient/$export, /fhir/Group/ID/$export and
+/// /fhir/Patient/ID/$export, by GET or POST. All decisions are made by the engine, a WebAssembly component inside this
+/// program.
+///
+/// Without authorisation (--auth none, all there is so far) it answers on a loopback address only, under no other host
+/// name, and lets no web page read its answers unless --cors names one.
+#[derive(Args)]
+pub(super) struct Serve {
+    /// The folder of NDJSON files: any names that end in .ndjson, any mix of resource types, Group included
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where jobs and output files are kept, and found again after a restart
+    #[arg(long, value_name = "DIR", default_value = "ehi-state")]
+    state: PathBuf,
+    /// Who is let in
+    #[arg(long, value_enum, default_value_t = AuthMode::None)]
+    auth: AuthMode,
+    /// The origin of web pages that may read answers, such as http://localhost:5173
+    #[arg(long, value_name = "ORIGIN")]
+    cors: Option<String>,
+    /// The edition of the guide to speak
+    #[arg(long, value_enum, default_value_t = EditionName::Three)]
+    edition: EditionName,
+    /// How long output files are kept, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 24 * 60 * 60)]
+    retention: u64,
+    /// Unfinished exports at once
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    jobs: u32,
+    #[command(flatten)]
+    shards: super::export::Shards,
+    /// An engine component file to run instead of the one built in
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AuthMode {
+    /// Anyone on this machine
+    None,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum EditionName {
+    /// 1.0.1
+    #[value(name = "1")]
+    One,
+    /// 2.0
+    #[value(name = "2")]
+    Two,
+    /// 3.0
+    #[value(name = "3")]
+    Three,
+    /// The 4.0 ballot
+    #[value(name = "4")]
+    Four,
+}
+
+impl From<EditionName> for ehi_core::Edition {
+    fn from(name: EditionName) -> Self {
+        match name {
+            EditionName::One => Self::Stu1,
+            EditionName::Two => Self::Stu2,
+            EditionName::Three => Self::Stu3,
+            EditionName::Four => Self::Stu4Ballot,
+        }
+    }
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let AuthMode::None = self.auth;
+        if !self.listen.ip().is_loopback() {
+            return Err(Failure::Usage(format!(
+                "--auth none listens on a loopback address only, and {} is none: anyone who reaches it would read everything",
+                self.listen
+            )));
+        }
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve()).map_err(Failure::Failed)
+    }
+
+    async fn serve(self) -> anyhow::Result<()> {
+        let limits: WriterLimits = (&self.shards).into();
+        // Nothing is made on the disk for a data folder that is not there.
+        anyhow::ensure!(
+            self.data.is_dir(),
+            "the data folder `{}` does not exist or is not a folder",
+            self.data.display()
+        );
+        let listener = serve::listen(self.listen).await?;
+        let address = listener.local_addr()?;
+        let config = self.config(address);
+        let engines = match &self.component {
+            None => Component::embedded(&config, ComponentLimits::default())?,
+            Some(file) => Component::from_file(file, &config, ComponentLimits::default())
+                .with_context(|| format!("cannot run the component `{}`", file.display()))?,
+        };
+        std::fs::create_dir_all(&self.state).with_context(|| format!("cannot create `{}`", self.state.display()))?;
+        let store = JobStore::open(&self.state.join("jobs.sqlite"))?;
+        let source = Folder::open(&self.data, &self.state.join("catalogue.sqlite"), &config.base_url)?;
+        let files = Files::of_jobs(&self.state.join("files"))?;
+        let exporter =
+            Exporter { engines: Arc::new(engines), source: Arc::new(source), store: Arc::new(store), files, limits };
+        // The one line on standard output, for people and for scripts that wait for it.
+        println!("serving {}", config.base_url);
+        Server::open(exporter, self.cors).run(listener, stop()).await
+    }
+
+    fn config(&self, address: SocketAddr) -> EndpointConfig {
+        let port = address.port();
+        EndpointConfig {
+            insecure_http: true,
+            hosts: vec![address.to_string(), format!("localhost:{port}")],
+            edition: self.edition.into(),
+            retention_seconds: self.retention,
+            jobs_per_client_max: self.jobs.max(1),
+            ..EndpointConfig::new(format!("http://{address}/fhir"), Auth::None)
+        }
+    }
+}
+
+async fn stop() {
+    // Without a signal handler the server still ends, only less politely.
+    let _ = tokio::signal::ctrl_c().await;
+    tracing::info!("stopping; exports that are running go on at the next start");
+}

@@ -1,0 +1,220 @@
+//! One run of a job.
+
+use std::{
+    sync::{atomic::Ordering, mpsc},
+    thread,
+};
+
+use anyhow::{Context, Result};
+use ehi_core::{
+    job::{Command, Epoch, PopulationWanted, Wants},
+    population::PopulationBuilder,
+    values::WriterEvent,
+    writer::{Checkpoint, Resume, WriterLimits},
+};
+use tokio::runtime::Handle;
+
+use super::{Exporter, Outcome, Progress, sink::Sink};
+use crate::{
+    clock,
+    engine::{EngineError, WriterSession},
+    source::Blocks,
+};
+
+/// Does what a job wants. Blocks; call it outside async code, with the runtime whose I/O is used.
+///
+/// An error means that this host could not go on; the job stays as it is, and is tried again.
+pub fn run(exporter: &Exporter, runtime: &Handle, job: &str, progress: &Progress) -> Result<Outcome> {
+    match exporter.wants(job)? {
+        Wants::Nothing => {
+            expire(exporter, job)?;
+            Ok(Outcome::Nothing)
+        }
+        Wants::Run { population, partitions } => {
+            export(exporter, runtime, job, &population, partitions.is_empty(), progress)
+        }
+        Wants::Remove => {
+            runtime.block_on(exporter.files.remove_job(job))?;
+            exporter.command(job, &Command::Removed)?;
+            Ok(Outcome::Removed)
+        }
+        Wants::Forget => {
+            // Once more: a host that was lost may have finished an upload after the first removal.
+            runtime.block_on(exporter.files.remove_job(job))?;
+            exporter.store.forget(job)?;
+            Ok(Outcome::Forgotten)
+        }
+    }
+}
+
+fn expire(exporter: &Exporter, job: &str) -> Result<()> {
+    let Some(loaded) = exporter.store.load(job)? else { return Ok(()) };
+    let expired = exporter.engines.instance()?.handle_timeout(&loaded.record, clock::now_millis())?;
+    if let Some(expired) = expired {
+        exporter.store.update(job, &expired, &[], loaded.version)?;
+    }
+    Ok(())
+}
+
+fn export(
+    exporter: &Exporter,
+    runtime: &Handle,
+    job: &str,
+    wanted: &PopulationWanted,
+    first: bool,
+    progress: &Progress,
+) -> Result<Outcome> {
+    let snapshot = exporter.source.snapshot()?;
+    progress.total.store(snapshot.bytes, Ordering::Relaxed);
+    let population = population(exporter, runtime, job, wanted, first)?;
+    let begin = Command::Begin {
+        holder: exporter.store.holder().to_owned(),
+        until: exporter.lease(),
+        transaction_time: snapshot.transaction_time,
+        snapshot: snapshot.id.clone(),
+        partitions: 1,
+    };
+    let epoch = match exporter.command(job, &begin) {
+        Ok(applied) => applied.epoch,
+        Err(error) if is_refusal(&error) => return Ok(Outcome::Ended),
+        Err(error) => return Err(error),
+    };
+    // From here on the job has its partitions and, if it was begun before, its checkpoints.
+    let Wants::Run { partitions, .. } = exporter.wants(job)? else { return Ok(Outcome::Ended) };
+    for (partition, from) in partitions {
+        let task = Task { exporter, job, epoch, partition, population: population.as_deref(), progress };
+        match task.run(runtime, from.as_ref()) {
+            Ok(()) => {}
+            Err(error) if is_refusal(&error) => {
+                tracing::info!(job = short(job), %error, "stopped: the job is no longer ours");
+                return Ok(Outcome::Ended);
+            }
+            Err(error) => {
+                // What went wrong may name paths and belongs to the log; the client learns that it did.
+                tracing::error!(job = short(job), error = format!("{error:#}"), "the export failed");
+                return exporter.fail(job, epoch, "the data could not be read, or the files not be written");
+            }
+        }
+    }
+    Ok(Outcome::Complete)
+}
+
+/// The population block that the job wants: made once, when it first begins, and kept.
+fn population(
+    exporter: &Exporter,
+    runtime: &Handle,
+    job: &str,
+    wanted: &PopulationWanted,
+    first: bool,
+) -> Result<Option<Vec<u8>>> {
+    let made = match wanted {
+        PopulationWanted::Nobody => return Ok(None),
+        PopulationWanted::Patient(id) => {
+            let mut population = PopulationBuilder::default();
+            population.push(id)?;
+            population.seal()
+        }
+        PopulationWanted::Group(_) if !first => return Ok(Some(runtime.block_on(exporter.files.population(job))?)),
+        PopulationWanted::Group(id) => exporter.source.members(id, clock::now())?,
+    };
+    if first {
+        runtime.block_on(exporter.files.keep_population(job, made.clone()))?;
+    }
+    Ok(Some(made))
+}
+
+/// One partition's run.
+struct Task<'t> {
+    exporter: &'t Exporter,
+    job: &'t str,
+    epoch: Epoch,
+    partition: u32,
+    population: Option<&'t [u8]>,
+    progress: &'t Progress,
+}
+
+impl Task<'_> {
+    /// The engine writes on this thread; files are stored and digested on another.
+    fn run(&self, runtime: &Handle, from: Option<&Checkpoint>) -> Result<()> {
+        let Exporter { engines, source, store, .. } = self.exporter;
+        let mut engine = engines.instance()?;
+        let loaded = store.load(self.job)?.context("the job is gone")?;
+        let plan = engine.plan(&loaded.record)?;
+        let snapshot = snapshot_of(&loaded.record)?;
+        let resume = from.and_then(|checkpoint| match &checkpoint.resume {
+            Resume::At { cursor, offset, .. } => Some((cursor.as_slice(), *offset)),
+            Resume::Start => None,
+        });
+        let blocks = source.blocks(&snapshot, resume)?;
+        let limits = WriterLimits { digest: false, ..self.exporter.limits.clone() };
+        let mut writer = engine.writer(&plan, self.partition, self.population, from, &limits)?;
+
+        let (events, received) = mpsc::sync_channel(QUEUED_EVENTS);
+        let sink = Sink::new(self.exporter, runtime, self.job, self.epoch, self.partition, &self.progress.files);
+        let counts = thread::scope(|scope| {
+            let sink = scope.spawn(move || sink.run(received));
+            let written = self.write(writer.as_mut(), blocks, &events);
+            // The sink ends when there is nothing more to come.
+            drop(events);
+            let stored = sink.join().map_err(|_| anyhow::anyhow!("storing files panicked"))?;
+            // If the sink stopped, the writer's complaint that it is gone is only the echo.
+            stored.and(written)
+        })?;
+        let (lines, written, passed_over) = counts;
+        tracing::info!(job = short(self.job), epoch = self.epoch.0, lines, written, passed_over, "partition finished");
+        let finish = Command::FinishPartition { epoch: self.epoch, partition: self.partition };
+        self.exporter.command(self.job, &finish).map(drop)
+    }
+
+    fn write(
+        &self,
+        writer: &mut dyn WriterSession,
+        mut blocks: Box<dyn Blocks>,
+        events: &mpsc::SyncSender<WriterEvent>,
+    ) -> Result<(u64, u64, u64)> {
+        let mut buffer = Vec::new();
+        while let Some(block) = blocks.next(&mut buffer)? {
+            if block.superseded {
+                writer.supersede_next_line()?;
+            }
+            let (mut rest, mut offset) = (buffer.as_slice(), block.offset);
+            while !rest.is_empty() {
+                let taken = writer.write_lines(rest, &block.name, &block.cursor, offset)?.consumed;
+                drain(writer, events)?;
+                offset += taken as u64;
+                rest = rest.get(taken..).unwrap_or_default();
+            }
+            self.progress.take(buffer.len() as u64);
+        }
+        blocks.finish()?;
+        writer.finish()?;
+        drain(writer, events)?;
+        Ok(writer.counts()?)
+    }
+}
+
+fn drain(writer: &mut dyn WriterSession, events: &mpsc::SyncSender<WriterEvent>) -> Result<()> {
+    while let Some(event) = writer.poll_output()? {
+        events.send(event).context("the files can no longer be stored")?;
+    }
+    Ok(())
+}
+
+/// The record is the engine's, but for this: what we ourselves said when the job began.
+fn snapshot_of(record: &str) -> Result<String> {
+    let job = ehi_core::job::Job::decode(record)?;
+    job.snapshot().map(str::to_owned).context("the job has not begun")
+}
+
+/// Whether the engine refused a command: the job was ended, or taken over, by someone else.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(EngineError::Refused(_)))
+}
+
+/// As much of a job's id as a log may show: where there is no authorisation, the whole id opens the files.
+fn short(job: &str) -> &str {
+    job.get(..8).unwrap_or(job)
+}
+
+/// Appends of 64 KiB each that may wait to be stored.
+const QUEUED_EVENTS: usize = 32;

@@ -1,0 +1,195 @@
+//! What a folder holds: which resources, where, and which lines are superseded. A SQLite file, so that it is exact and
+//! its size in memory does not grow with the folder.
+
+use std::{cmp::Ordering, path::Path};
+
+use anyhow::{Context, Result};
+use ehi_core::{
+    Header,
+    ndjson::{Line, Lines},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::version::Version;
+
+/// Where a line stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) file: String,
+    pub(super) offset: u64,
+    /// With its line end.
+    pub(super) length: u64,
+}
+
+pub(super) struct Catalogue {
+    database: Connection,
+}
+
+impl Catalogue {
+    /// Opens a catalogue; one that cannot be read is made anew, for it can be.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let open = || -> Result<Self> {
+            let database = Connection::open(path)?;
+            database.execute_batch(SCHEMA)?;
+            Ok(Self { database })
+        };
+        open()
+            .or_else(|_| {
+                std::fs::remove_file(path)?;
+                open()
+            })
+            .with_context(|| "cannot open the catalogue of the data folder")
+    }
+
+    /// Whether it describes data of that identity.
+    pub(super) fn describes(&self, snapshot: &str) -> Result<bool> {
+        let held = self.database.query_row("SELECT id FROM snapshot", [], |row| row.get::<_, String>(0)).optional()?;
+        Ok(held.as_deref() == Some(snapshot))
+    }
+
+    /// Describes other data: `read` is given a function to call with every block of every file, in order.
+    pub(super) fn describe(
+        &mut self,
+        snapshot: &str,
+        read: impl FnOnce(&mut dyn FnMut(&str, u64, &[u8]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let transaction = self.database.transaction()?;
+        transaction.execute_batch("DELETE FROM snapshot; DELETE FROM resource; DELETE FROM superseded;")?;
+        let mut filing =
+            Filing { database: &transaction, lines: Lines::new(LINE_BYTES_MAX), file: String::new(), start: 0 };
+        read(&mut |file, offset, block| filing.block(file, offset, block))?;
+        filing.end()?;
+        transaction.execute("INSERT INTO snapshot (id) VALUES (?1)", [snapshot])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Where the newest version of a resource stands.
+    pub(super) fn find(&self, resource_type: &str, id: &str) -> Result<Option<Spot>> {
+        let mut query = self.database.prepare_cached("SELECT file, offset, length FROM resource WHERE key = ?1")?;
+        Ok(query.query_row([key(resource_type, id)], spot).optional()?)
+    }
+
+    /// The first superseded line of a file from an offset on.
+    pub(super) fn superseded(&self, file: &str, from: u64) -> Result<Option<Spot>> {
+        let mut query = self.database.prepare_cached(
+            "SELECT file, offset, length FROM superseded WHERE file = ?1 AND offset >= ?2 ORDER BY offset LIMIT 1",
+        )?;
+        Ok(query.query_row(params![file, signed(from)], spot).optional()?)
+    }
+}
+
+/// Takes the lines of the files one after another.
+struct Filing<'c> {
+    database: &'c Connection,
+    lines: Lines,
+    file: String,
+    /// Where the begun line begins.
+    start: u64,
+}
+
+impl Filing<'_> {
+    fn block(&mut self, file: &str, offset: u64, block: &[u8]) -> Result<()> {
+        if file != self.file {
+            self.end()?;
+            file.clone_into(&mut self.file);
+        }
+        if !self.lines.has_begun() {
+            self.start = offset;
+        }
+        let (mut rest, mut at) = (block, offset);
+        while !rest.is_empty() {
+            let (taken, line) = self.lines.take(rest);
+            at += taken as u64;
+            if let Some(line) = line {
+                let spot = Spot { file: self.file.clone(), offset: self.start, length: at - self.start };
+                file_line(self.database, &line, &spot)?;
+                self.lines.clear();
+                self.start = at;
+            }
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// A last line may lack its line end.
+    fn end(&mut self) -> Result<()> {
+        if self.lines.has_begun() {
+            let spot = Spot { file: self.file.clone(), offset: self.start, length: TO_THE_END };
+            file_line(self.database, &self.lines.line(), &spot)?;
+            self.lines.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Lines that are no resources are left to the writer, which reports them.
+fn file_line(database: &Connection, line: &Line<'_>, spot: &Spot) -> Result<()> {
+    let Line::Text(text) = line else { return Ok(()) };
+    let Ok(header) = Header::read(text, |_| false) else { return Ok(()) };
+    let (key, version) = (key(&header.resource_type, &header.id), Version::of(&header));
+    let mut insert = database.prepare_cached(
+        "INSERT OR IGNORE INTO resource (key, file, offset, length, number, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let values =
+        params![key, spot.file, signed(spot.offset), signed(spot.length), version.number.map(signed), version.updated];
+    if insert.execute(values)? > 0 {
+        return Ok(());
+    }
+    let mut query =
+        database.prepare_cached("SELECT file, offset, length, number, updated FROM resource WHERE key = ?1")?;
+    let (held, held_version) = query.query_row([&key], |row| {
+        let number = row.get::<_, Option<i64>>(3)?.and_then(|number| u64::try_from(number).ok());
+        Ok((spot_of(row)?, Version { number, updated: row.get(4)? }))
+    })?;
+    // Of two that say the same the first stays.
+    let newer = version.compare(&held_version) == Ordering::Greater;
+    if newer {
+        database.execute("DELETE FROM resource WHERE key = ?1", [&key])?;
+        insert.execute(values)?;
+    }
+    let loser = if newer { &held } else { spot };
+    database.execute(
+        "INSERT INTO superseded (file, offset, length) VALUES (?1, ?2, ?3)",
+        params![loser.file, signed(loser.offset), signed(loser.length)],
+    )?;
+    Ok(())
+}
+
+fn spot(row: &rusqlite::Row<'_>) -> rusqlite::Result<Spot> {
+    spot_of(row)
+}
+
+fn spot_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Spot> {
+    let unsigned = |column| row.get::<_, i64>(column).map(|value| u64::try_from(value).unwrap_or(0));
+    Ok(Spot { file: row.get(0)?, offset: unsigned(1)?, length: unsigned(2)? })
+}
+
+fn key(resource_type: &str, id: &str) -> String {
+    format!("{resource_type}/{id}")
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The line is the last of its file and has no line end.
+pub(super) const TO_THE_END: u64 = i64::MAX as u64;
+
+/// As the writer's limit: a longer line is reported there, whatever it is.
+const LINE_BYTES_MAX: usize = 16 << 20;
+
+/// A catalogue can be made again, so it is not synced; it is dropped whole if its making is interrupted.
+const SCHEMA: &str = "
+    PRAGMA journal_mode = MEMORY;
+    PRAGMA synchronous = OFF;
+    PRAGMA cache_size = -8192;
+    CREATE TABLE IF NOT EXISTS snapshot (id TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS resource (
+        key TEXT PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
+        number INTEGER, updated INTEGER
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS superseded (
+        file TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, PRIMARY KEY (file, offset)
+    ) WITHOUT ROWID;
+";

@@ -1,0 +1,295 @@
+//! A folder of NDJSON files: any names that end in `.ndjson`, any mix of types.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+    time::UNIX_EPOCH,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use ehi_core::{
+    Timestamp,
+    group::{self, Member},
+    population::PopulationBuilder,
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Block, Blocks, Snapshot, Source,
+    catalogue::{Catalogue, TO_THE_END},
+};
+use crate::clock;
+
+/// A folder of NDJSON files.
+///
+/// The folder is catalogued once, and again when a file's size or time of change differs. What changes while an export
+/// runs makes that export fail rather than mix two states.
+pub struct Folder {
+    path: PathBuf,
+    base_url: String,
+    catalogue: Arc<Mutex<Catalogue>>,
+}
+
+/// One file as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    name: String,
+    bytes: u64,
+    changed: u128,
+}
+
+/// The files as they are now, and the catalogue of just these.
+struct UpToDate<'f> {
+    catalogue: MutexGuard<'f, Catalogue>,
+    files: Vec<Seen>,
+    id: String,
+}
+
+impl Folder {
+    /// A folder, with its catalogue in that file. Absolute references below `base_url` are local.
+    pub fn open(path: &Path, catalogue: &Path, base_url: &str) -> Result<Self> {
+        if !path.is_dir() {
+            bail!("the data folder `{}` does not exist or is not a folder", path.display());
+        }
+        let catalogue = Arc::new(Mutex::new(Catalogue::open(catalogue)?));
+        let folder = Self { path: path.to_owned(), base_url: base_url.to_owned(), catalogue };
+        if list(path)?.is_empty() {
+            tracing::warn!("the data folder holds no file that ends in .ndjson");
+        }
+        Ok(folder)
+    }
+
+    /// The catalogue, describing the files as they are now.
+    fn up_to_date(&self) -> Result<UpToDate<'_>> {
+        let files = list(&self.path)?;
+        let id = identity(&files);
+        let mut catalogue = locked(&self.catalogue)?;
+        if !catalogue.describes(&id)? {
+            tracing::info!(files = files.len(), "reading the data folder");
+            catalogue.describe(&id, |filing| {
+                let mut buffer = Vec::new();
+                for file in &files {
+                    let mut reader = FileReader::open(&self.path, &file.name, 0)?;
+                    while let Some(offset) = reader.fill(&mut buffer, u64::MAX)? {
+                        filing(&file.name, offset, &buffer)?;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(UpToDate { catalogue, files, id })
+    }
+
+    fn has(&self, resource_type: &str, id: &str) -> Result<bool> {
+        let UpToDate { catalogue, .. } = self.up_to_date()?;
+        Ok(catalogue.find(resource_type, id)?.is_some())
+    }
+
+    fn group(&self, catalogue: &Catalogue, id: &str, now: Timestamp) -> Result<Vec<Member>> {
+        let Some(spot) = catalogue.find("Group", id)? else { return Ok(Vec::new()) };
+        let mut line = Vec::new();
+        let mut file = File::open(self.path.join(&spot.file)).with_context(|| cannot_read(&spot.file))?;
+        file.seek(SeekFrom::Start(spot.offset))?;
+        file.take(spot.length).read_to_end(&mut line)?;
+        group::members(line.trim_ascii(), &self.base_url, now)
+            .ok_or_else(|| anyhow!("`{}`: a group that is asked for has members that cannot be read", spot.file))
+    }
+}
+
+impl Source for Folder {
+    fn snapshot(&self) -> Result<Snapshot> {
+        // Taken before the look: what is written from here on may be missing from the snapshot.
+        let transaction_time = clock::now();
+        let UpToDate { files, id, .. } = self.up_to_date()?;
+        Ok(Snapshot { id, transaction_time, bytes: files.iter().map(|file| file.bytes).sum() })
+    }
+
+    fn has_patient(&self, id: &str) -> Result<bool> {
+        self.has("Patient", id)
+    }
+
+    fn has_group(&self, id: &str) -> Result<bool> {
+        self.has("Group", id)
+    }
+
+    fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>> {
+        let UpToDate { catalogue, .. } = self.up_to_date()?;
+        let mut population = PopulationBuilder::default();
+        let (mut seen, mut open) = (BTreeSet::from([group.to_owned()]), vec![group.to_owned()]);
+        while let Some(id) = open.pop() {
+            for member in self.group(&catalogue, &id, now)? {
+                match member {
+                    Member::Patient(patient) => population.push(&patient)?,
+                    Member::Group(inner) => {
+                        if seen.insert(inner.clone()) {
+                            open.push(inner);
+                        }
+                    }
+                    Member::Other => {}
+                }
+            }
+        }
+        Ok(population.seal())
+    }
+
+    fn blocks(&self, snapshot: &str, from: Option<(&[u8], u64)>) -> Result<Box<dyn Blocks>> {
+        let UpToDate { files, id, .. } = self.up_to_date()?;
+        if id != snapshot {
+            bail!(CHANGED);
+        }
+        let (first, offset) = match from {
+            None => (0, 0),
+            Some((cursor, offset)) => {
+                let at = files.iter().position(|file| file.name.as_bytes() == cursor);
+                (at.ok_or_else(|| anyhow!(CHANGED))?, offset)
+            }
+        };
+        let names = files.into_iter().skip(first).map(|file| file.name).collect::<Vec<_>>().into_iter();
+        Ok(Box::new(FolderBlocks {
+            path: self.path.clone(),
+            catalogue: Arc::clone(&self.catalogue),
+            snapshot: id,
+            names,
+            first_offset: offset,
+            reader: None,
+        }))
+    }
+}
+
+struct FolderBlocks {
+    path: PathBuf,
+    catalogue: Arc<Mutex<Catalogue>>,
+    snapshot: String,
+    names: std::vec::IntoIter<String>,
+    /// Where to begin in the first file.
+    first_offset: u64,
+    reader: Option<Reading>,
+}
+
+struct Reading {
+    name: String,
+    file: FileReader,
+    /// The next superseded line: offset and length.
+    superseded: Option<(u64, u64)>,
+}
+
+impl Blocks for FolderBlocks {
+    fn next(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Block>> {
+        loop {
+            let Some(reading) = &mut self.reader else {
+                let Some(name) = self.names.next() else { return Ok(None) };
+                let offset = std::mem::take(&mut self.first_offset);
+                let file = FileReader::open(&self.path, &name, offset)?;
+                let mut reading = Reading { name, file, superseded: None };
+                reading.look_ahead(&self.catalogue)?;
+                self.reader = Some(reading);
+                continue;
+            };
+            let at = reading.file.offset;
+            // A superseded line is a block of its own, so that the writer can be told.
+            let (limit, superseded) = match reading.superseded {
+                Some((offset, length)) if offset == at => (length, true),
+                Some((offset, _)) => (offset - at, false),
+                None => (u64::MAX, false),
+            };
+            let filled =
+                if superseded { reading.file.fill_whole(buffer, limit)? } else { reading.file.fill(buffer, limit)? };
+            if superseded {
+                reading.look_ahead(&self.catalogue)?;
+            }
+            match filled {
+                Some(offset) => {
+                    let name = reading.name.clone();
+                    let cursor = name.clone().into_bytes();
+                    return Ok(Some(Block { name, cursor, offset, superseded }));
+                }
+                None => self.reader = None,
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        if identity(&list(&self.path)?) == self.snapshot { Ok(()) } else { bail!(CHANGED) }
+    }
+}
+
+impl Reading {
+    /// Finds the next superseded line.
+    fn look_ahead(&mut self, catalogue: &Mutex<Catalogue>) -> Result<()> {
+        let spot = locked(catalogue)?.superseded(&self.name, self.file.offset)?;
+        self.superseded = spot.map(|spot| (spot.offset, spot.length));
+        Ok(())
+    }
+}
+
+/// Reads a file forward in blocks.
+struct FileReader {
+    file: File,
+    name: String,
+    offset: u64,
+}
+
+impl FileReader {
+    fn open(folder: &Path, name: &str, offset: u64) -> Result<Self> {
+        let mut file = File::open(folder.join(name)).with_context(|| cannot_read(name))?;
+        file.seek(SeekFrom::Start(offset)).with_context(|| cannot_read(name))?;
+        Ok(Self { file, name: name.to_owned(), offset })
+    }
+
+    /// The next block, of at most `limit` bytes; its offset, or `None` at the end.
+    fn fill(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Option<u64>> {
+        self.fill_whole(buffer, limit.min(BLOCK_BYTES))
+    }
+
+    fn fill_whole(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Option<u64>> {
+        buffer.clear();
+        let at = self.offset;
+        let limit = if limit == TO_THE_END { u64::MAX } else { limit };
+        let read = (&mut self.file).take(limit).read_to_end(buffer).with_context(|| cannot_read(&self.name))?;
+        self.offset += read as u64;
+        Ok((read > 0).then_some(at))
+    }
+}
+
+/// The NDJSON files of a folder, in name order.
+fn list(folder: &Path) -> Result<Vec<Seen>> {
+    let mut files = Vec::new();
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read the data folder `{}`", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        // Follows links: a folder of links to files elsewhere is a common way to choose what is served.
+        let metadata = fs::metadata(entry.path()).with_context(|| cannot_read(&entry.file_name().to_string_lossy()))?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if metadata.is_file() && name.to_ascii_lowercase().ends_with(".ndjson") {
+            let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            files.push(Seen { name, bytes: metadata.len(), changed: changed.unwrap_or_default().as_nanos() });
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+fn identity(files: &[Seen]) -> String {
+    let mut hash = Sha256::new();
+    for Seen { name, bytes, changed } in files {
+        hash.update(format!("{name}\0{bytes}\0{changed}\0"));
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn locked(catalogue: &Mutex<Catalogue>) -> Result<MutexGuard<'_, Catalogue>> {
+    catalogue.lock().map_err(|_| anyhow!("the catalogue of the data folder is in an unknown state"))
+}
+
+fn cannot_read(name: &str) -> String {
+    format!("cannot read `{name}` in the data folder")
+}
+
+const CHANGED: &str = "the data changed while they were being exported";
+
+/// Large enough that calls cost nothing, small enough for a sandbox's memory.
+const BLOCK_BYTES: u64 = 256 << 10;

@@ -1,0 +1,62 @@
+//! Where resources come from.
+
+mod catalogue;
+mod folder;
+mod version;
+
+use anyhow::Result;
+use ehi_core::Timestamp;
+
+pub use folder::Folder;
+
+/// Something that holds FHIR resources.
+pub trait Source: Send + Sync {
+    /// Looks at the data as they are now.
+    fn snapshot(&self) -> Result<Snapshot>;
+
+    /// Whether that patient is there.
+    fn has_patient(&self, id: &str) -> Result<bool>;
+
+    /// Whether that group is there.
+    fn has_group(&self, id: &str) -> Result<bool>;
+
+    /// The patients who are members of that group now, as a population block; members of member groups too.
+    fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>>;
+
+    /// The lines of a snapshot, from the beginning or from where a checkpoint says. An error if the data are no longer
+    /// those of the snapshot.
+    fn blocks(&self, snapshot: &str, from: Option<(&[u8], u64)>) -> Result<Box<dyn Blocks>>;
+}
+
+/// The data at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Equal for equal data.
+    pub id: String,
+    /// Later than the last change of nothing that the data lack.
+    pub transaction_time: Timestamp,
+    /// How many bytes there are, for progress.
+    pub bytes: u64,
+}
+
+/// Lines, block by block.
+pub trait Blocks {
+    /// The next block, into a buffer that is cleared first; `None` at the end.
+    fn next(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Block>>;
+
+    /// Says that all blocks were taken; an error if the data changed meanwhile.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Where a block stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The name of the file or table.
+    pub name: String,
+    /// With the offset, finds the block again.
+    pub cursor: Vec<u8>,
+    /// Bytes after the cursor.
+    pub offset: u64,
+    /// The block is one whole line, of which a newer version is exported.
+    pub superseded: bool,
+}

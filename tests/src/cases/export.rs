@@ -1,0 +1,282 @@
+//! The work of a job, as a host does it: begin, feed the sources to a writer, store and publish each file, finish.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use ehi_core::{
+    ResourceType, Timestamp,
+    job::{Command, Epoch, PopulationWanted, Wants},
+    manifest::{OutputFile, Section},
+    population::PopulationBuilder,
+    values::WriterEvent,
+    writer::{Checkpoint, Resume},
+};
+use ehi_host::engine::WriterSession;
+use serde_json::{Value, json};
+
+use super::{
+    check, expect,
+    format::{Case, Export, Published},
+    play::{Manner, Player},
+    transcript::{PROGRESS, shown},
+};
+
+impl Player<'_> {
+    /// Does the whole work of the latest job and holds its files against what is expected.
+    pub(super) fn export(&mut self, export: &Export, expected: &Published) -> Result<()> {
+        let id = self.latest_id()?;
+        let mut crash_after = export.crash_after.or(match self.manner {
+            Manner::CrashAfter(files) => Some(files),
+            Manner::Whole | Manner::Cut(_) => None,
+        });
+        while self.attempt(&id, export, crash_after)? == Attempt::Lost {
+            crash_after = None;
+        }
+        self.check_published(&id, expected)
+    }
+
+    /// Begins, or goes on, and writes every partition that is not finished.
+    fn attempt(&mut self, id: &str, export: &Export, crash_after: Option<usize>) -> Result<Attempt> {
+        let Wants::Run { population, .. } = self.wants(&export.holder)? else { bail!("the job wants no run") };
+        let population = self.population(&population)?;
+        let now = Timestamp::from_millis(self.now);
+        let begin = Command::Begin {
+            holder: export.holder.clone(),
+            until: now.plus_seconds(30),
+            transaction_time: export.transaction_time.unwrap_or(now),
+            snapshot: self.case.name.clone(),
+            partitions: export.partitions,
+        };
+        let epoch = Epoch(self.apply(id, &begin)?);
+        let Wants::Run { partitions, .. } = self.wants(&export.holder)? else { bail!("a begun job wants no run") };
+        let mut published = 0;
+        for (partition, from) in partitions {
+            let mut run = PartitionRun { id, epoch, partition, export, crash_after, published, open: BTreeMap::new() };
+            if self.write(&mut run, population.as_deref(), from.as_ref())? == Attempt::Lost {
+                return Ok(Attempt::Lost);
+            }
+            published = run.published;
+            self.apply(id, &Command::FinishPartition { epoch, partition })?;
+        }
+        Ok(Attempt::Finished)
+    }
+
+    fn population(&self, wanted: &PopulationWanted) -> Result<Option<Vec<u8>>> {
+        let members = match wanted {
+            PopulationWanted::Nobody => return Ok(None),
+            PopulationWanted::Group(id) => self.case.groups.get(id).context("no such group")?.as_slice(),
+            PopulationWanted::Patient(id) => std::slice::from_ref(id),
+        };
+        let mut population = PopulationBuilder::default();
+        for member in members {
+            population.push(member)?;
+        }
+        Ok(Some(population.seal()))
+    }
+
+    fn write(
+        &mut self,
+        run: &mut PartitionRun<'_>,
+        population: Option<&[u8]>,
+        from: Option<&Checkpoint>,
+    ) -> Result<Attempt> {
+        let mut engine = self.engines.instance()?;
+        let record = &self.store.job(run.id)?.job.record;
+        let plan = self.transcript.take("plan", engine.plan(record))?;
+        let limits = &self.case.limits;
+        let mut session = engine.writer(&plan, run.partition, population, from, limits)?;
+        if run.is_lost() {
+            return Ok(Attempt::Lost);
+        }
+        for segment in segments(self.case, run, from)? {
+            if segment.superseded {
+                // An empty block ends the source before this one, should its last line lack the line end.
+                session.write_lines(&[], segment.name, segment.name.as_bytes(), segment.offset)?;
+                if self.drain(run, &mut *session)? == Attempt::Lost {
+                    return Ok(Attempt::Lost);
+                }
+                session.supersede_next_line()?;
+            }
+            if self.feed(run, &mut *session, &segment)? == Attempt::Lost {
+                return Ok(Attempt::Lost);
+            }
+        }
+        session.finish()?;
+        if self.drain(run, &mut *session)? == Attempt::Lost {
+            return Ok(Attempt::Lost);
+        }
+        ensure!(run.open.is_empty(), "a finished writer left a file open");
+        let counts = self.transcript.take("counts", session.counts())?;
+        ensure!(from.is_some() || counts.2 == 0, "a first run passed records over");
+        Ok(Attempt::Finished)
+    }
+
+    fn feed(
+        &mut self,
+        run: &mut PartitionRun<'_>,
+        session: &mut dyn WriterSession,
+        segment: &Segment<'_>,
+    ) -> Result<Attempt> {
+        let blocks = match &mut self.cuts {
+            Some(cuts) => cuts.cut(segment.bytes),
+            None => vec![segment.bytes],
+        };
+        let mut offset = segment.offset;
+        for block in blocks {
+            let mut rest = block;
+            loop {
+                let progress = session.write_lines(rest, segment.name, segment.name.as_bytes(), offset)?;
+                let (consumed, drain_first) = (progress.consumed, progress.drain_first);
+                self.transcript.note(PROGRESS, json!({ "consumed": consumed, "drainFirst": drain_first }));
+                if self.drain(run, session)? == Attempt::Lost {
+                    return Ok(Attempt::Lost);
+                }
+                rest = rest.get(consumed..).context("more was taken than given")?;
+                offset += consumed as u64;
+                if rest.is_empty() {
+                    break;
+                }
+                ensure!(drain_first, "a writer took {consumed} bytes of a block and did not ask to be drained");
+            }
+        }
+        Ok(Attempt::Finished)
+    }
+
+    /// Does what the writer asks for.
+    fn drain(&mut self, run: &mut PartitionRun<'_>, session: &mut dyn WriterSession) -> Result<Attempt> {
+        while let Some(event) = session.poll_output()? {
+            self.transcript.event(&event)?;
+            match event {
+                WriterEvent::Open { file, section, resource_type, name } => {
+                    let open = OpenFile { section, resource_type, name, bytes: Vec::new() };
+                    ensure!(run.open.insert(file, open).is_none(), "file {file} was opened twice");
+                }
+                WriterEvent::Append { file, bytes } => {
+                    run.open.get_mut(&file).context("an append to no open file")?.bytes.extend(bytes);
+                }
+                WriterEvent::Close { file, count, bytes, sha256, checkpoint } => {
+                    let open = run.open.remove(&file).context("no such file is open")?;
+                    let key = format!("{}/{}/{}", run.id, run.epoch.0, open.name);
+                    let OpenFile { section, resource_type, name, bytes: content } = open;
+                    let row = OutputFile { section, resource_type, name, key, count, bytes, sha256 };
+                    self.publish(run, row, content, checkpoint)?;
+                    if run.is_lost() {
+                        return Ok(Attempt::Lost);
+                    }
+                }
+            }
+        }
+        Ok(Attempt::Finished)
+    }
+
+    fn publish(
+        &mut self,
+        run: &mut PartitionRun<'_>,
+        row: OutputFile,
+        content: Vec<u8>,
+        checkpoint: Checkpoint,
+    ) -> Result<()> {
+        check::file(self.case, &row, &content).with_context(|| format!("in {}", row.name))?;
+        let key = row.key.clone();
+        ensure!(self.store.files.insert(key, content).is_none(), "a file was written over");
+        let PartitionRun { epoch, partition, .. } = *run;
+        self.apply(run.id, &Command::Publish { epoch, partition, rows: vec![row], checkpoint })?;
+        run.published += 1;
+        Ok(())
+    }
+
+    fn check_published(&mut self, id: &str, expected: &Published) -> Result<()> {
+        let rows = self.store.job(id)?.rows.clone();
+        check::names(&rows)?;
+        self.files = self.files.max(rows.len());
+        let mut files = BTreeMap::new();
+        for row in &rows {
+            let content = self.store.files.get(&row.key).context("no file has the key of a row")?.as_slice();
+            files.insert(row.name.as_str(), content);
+            self.visible.push(json!({ "row": without_key(row)?, "file": shown(content) }));
+        }
+        expect::files(self.case, expected, &files)?;
+        if let Some(wanted) = &expected.rows {
+            let found = rows.iter().map(without_key).collect::<Result<Vec<_>>>()?;
+            expect::has(&Value::Array(found), &Value::Array(wanted.clone()), &str::to_owned).context("in the rows")?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a host came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    Finished,
+    /// It was lost on the way.
+    Lost,
+}
+
+/// One host's work on one partition.
+struct PartitionRun<'r> {
+    id: &'r str,
+    epoch: Epoch,
+    partition: u32,
+    export: &'r Export,
+    crash_after: Option<usize>,
+    /// Files published in this attempt, over all partitions.
+    published: usize,
+    open: BTreeMap<u32, OpenFile>,
+}
+
+impl PartitionRun<'_> {
+    fn is_lost(&self) -> bool {
+        self.crash_after == Some(self.published)
+    }
+}
+
+struct OpenFile {
+    section: Section,
+    resource_type: ResourceType,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// Bytes of a source that are fed in one go.
+struct Segment<'s> {
+    name: &'s str,
+    offset: u64,
+    bytes: &'s [u8],
+    /// Whether its first line is superseded.
+    superseded: bool,
+}
+
+/// The sources of a partition from the checkpoint on, cut before each superseded line. The cursor is the source's name.
+fn segments<'c>(case: &'c Case, run: &PartitionRun<'_>, from: Option<&Checkpoint>) -> Result<Vec<Segment<'c>>> {
+    let mut segments = Vec::new();
+    let dealt = case.sources.iter().zip((0..run.export.partitions.max(1)).cycle());
+    for ((name, source), _) in dealt.filter(|(_, partition)| *partition == run.partition) {
+        let from = match from.map(|checkpoint| &checkpoint.resume) {
+            Some(Resume::At { source, .. }) if name < source => continue,
+            Some(Resume::At { source, offset, .. }) if name == source => usize::try_from(*offset)?,
+            Some(Resume::At { .. } | Resume::Start) | None => 0,
+        };
+        let superseded = run.export.superseded.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mut starts = BTreeMap::from([(from, false)]);
+        let mut offset = 0;
+        for (index, line) in source.lines().into_iter().enumerate() {
+            if offset >= from && superseded.contains(&(index + 1)) {
+                starts.insert(offset, true);
+            }
+            offset += line.len();
+        }
+        let ends = starts.keys().copied().skip(1).chain([offset]);
+        for ((start, superseded), end) in starts.iter().zip(ends).filter(|((start, _), end)| *start < end) {
+            let bytes = source.bytes().get(*start..end).context("a checkpoint outside its source")?;
+            segments.push(Segment { name, offset: *start as u64, bytes, superseded: *superseded });
+        }
+    }
+    Ok(segments)
+}
+
+/// A row as a client could know it: where a file is kept depends on the attempt.
+fn without_key(row: &OutputFile) -> Result<Value> {
+    let mut row = serde_json::to_value(row)?;
+    row.as_object_mut().context("a row is an object")?.remove("key");
+    Ok(row)
+}

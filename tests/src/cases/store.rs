@@ -1,0 +1,82 @@
+//! What a host stores, in memory.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use ehi_core::{
+    job::PollAccount,
+    kick_off::{Facts, Need},
+    manifest::OutputFile,
+    values::{Applied, StoredJob},
+};
+use serde_json::Value;
+
+use super::format::Case;
+
+/// Jobs by id, and files by key.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    pub(super) jobs: BTreeMap<String, Kept>,
+    pub(super) files: BTreeMap<String, Vec<u8>>,
+}
+
+/// A job and what lies beside it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) job: StoredJob,
+    pub(super) rows: Vec<OutputFile>,
+    /// By client.
+    pub(super) accounts: BTreeMap<Option<String>, PollAccount>,
+}
+
+impl Store {
+    pub(super) fn insert(&mut self, id: String, job: StoredJob) {
+        self.jobs.insert(id, Kept { job, rows: Vec::new(), accounts: BTreeMap::new() });
+    }
+
+    pub(super) fn job(&mut self, id: &str) -> Result<&mut Kept> {
+        self.jobs.get_mut(id).context("the job is not stored")
+    }
+
+    /// The job and its new rows, as one transaction.
+    pub(super) fn apply(&mut self, id: &str, applied: Applied) -> Result<()> {
+        let kept = self.job(id)?;
+        kept.job = applied.job;
+        kept.rows.extend(applied.rows);
+        Ok(())
+    }
+
+    /// Everything below the job's prefix, and its rows.
+    pub(super) fn remove_files(&mut self, id: &str) -> Result<()> {
+        self.files.retain(|key, _| key.strip_prefix(id).is_none_or(|rest| !rest.starts_with('/')));
+        self.job(id)?.rows.clear();
+        Ok(())
+    }
+
+    /// What is known of what a kick-off asks about.
+    pub(super) fn facts(&self, case: &Case, needs: &[Need]) -> Facts {
+        let mut facts = Facts::default();
+        for need in needs {
+            match need {
+                Need::Patient(id) => facts.patients.extend(has_patient(case, id).then(|| id.clone())),
+                Need::Group(id) => facts.groups.extend(case.groups.contains_key(id).then(|| id.clone())),
+                Need::ActiveJobs { client } => {
+                    let jobs = self.jobs.values().map(|kept| &kept.job);
+                    let active = jobs.filter(|job| job.unfinished && (client.is_none() || job.client == *client));
+                    facts.active_jobs = u32::try_from(active.count()).ok();
+                }
+            }
+        }
+        facts
+    }
+}
+
+/// Whether a line of the sources is that Patient.
+fn has_patient(case: &Case, id: &str) -> bool {
+    let mut lines = case.sources.values().flat_map(|source| source.lines());
+    lines.any(|line| {
+        let resource: Value = serde_json::from_slice(line).unwrap_or_default();
+        resource.get("resourceType").is_some_and(|kind| kind == "Patient")
+            && resource.get("id").is_some_and(|i| i == id)
+    })
+}

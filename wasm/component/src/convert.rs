@@ -1,0 +1,184 @@
+//! Between the boundary's records and the core's values. Nothing is decided here.
+
+use ehi_core::{
+    Definitions, Timestamp,
+    access::Principal,
+    http::{Body, Response},
+    job::{self, Command, Epoch, PollAccount, PopulationWanted, Wants},
+    kick_off::{Facts, Need},
+    manifest::{OutputFile, Section},
+    values::{Accepted, Answered, Applied, Decided, RequestHead, Routed, StoredJob},
+};
+use serde_json::{from_str, to_string};
+
+use crate::{bindings::exports::ehi::exporter::types as wit, marker::mark};
+
+pub(crate) type Converted<T> = Result<T, String>;
+
+pub(crate) fn head(request: &wit::Request) -> RequestHead {
+    let wit::Request { method, target, headers, .. } = request;
+    RequestHead { method: method.clone(), target: target.clone(), headers: headers.clone() }
+}
+
+pub(crate) fn principal(principal: wit::Principal) -> Converted<Principal> {
+    Ok(match principal {
+        wit::Principal::Anonymous => Principal::Anonymous,
+        wit::Principal::Open => Principal::Open,
+        wit::Principal::Known(wit::Token { client, user, patient, scopes, expires }) => {
+            Principal::Known { client, user, patient, scopes, expires: instant(&expires)? }
+        }
+    })
+}
+
+pub(crate) fn facts(facts: wit::Facts) -> Facts {
+    Facts {
+        patients: facts.patients.into_iter().collect(),
+        groups: facts.groups.into_iter().collect(),
+        active_jobs: facts.active_jobs,
+    }
+}
+
+pub(crate) fn account(account: wit::PollAccount) -> PollAccount {
+    PollAccount { next_allowed: account.next_allowed, strikes: account.strikes }
+}
+
+pub(crate) fn command(command: wit::Command) -> Converted<Command> {
+    Ok(match command {
+        wit::Command::Begin(wit::Begin { holder, until, transaction_time, snapshot, partitions }) => Command::Begin {
+            holder,
+            until: instant(&until)?,
+            transaction_time: instant(&transaction_time)?,
+            snapshot,
+            partitions,
+        },
+        wit::Command::Renew(wit::Renew { epoch, until }) => {
+            Command::Renew { epoch: Epoch(epoch), until: instant(&until)? }
+        }
+        wit::Command::Publish(wit::Publish { epoch, partition, rows, checkpoint }) => Command::Publish {
+            epoch: Epoch(epoch),
+            partition,
+            rows: rows.into_iter().map(file).collect::<Converted<_>>()?,
+            checkpoint: from_str(&checkpoint).map_err(|_| "not a checkpoint")?,
+        },
+        wit::Command::FinishPartition(wit::FinishPartition { epoch, partition }) => {
+            Command::FinishPartition { epoch: Epoch(epoch), partition }
+        }
+        wit::Command::Fail(wit::Fail { epoch, diagnostics }) => Command::Fail { epoch: Epoch(epoch), diagnostics },
+        wit::Command::Removed => Command::Removed,
+    })
+}
+
+pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
+    let wit::OutputFile { section, resource_type, name, key, count, bytes, sha256 } = file;
+    let resource_type = Definitions::R4.resource_type(&resource_type).ok_or("not a resource type")?;
+    let section = match section {
+        wit::Section::Output => Section::Output,
+        wit::Section::Deleted => Section::Deleted,
+        wit::Section::Error => Section::Error,
+    };
+    Ok(OutputFile { section, resource_type, name, key, count, bytes, sha256 })
+}
+
+pub(crate) fn from_file(file: OutputFile) -> wit::OutputFile {
+    let OutputFile { section, resource_type, name, key, count, bytes, sha256 } = file;
+    let resource_type = resource_type.to_string();
+    wit::OutputFile { section: from_section(section), resource_type, name, key, count, bytes, sha256 }
+}
+
+pub(crate) fn from_section(section: Section) -> wit::Section {
+    match section {
+        Section::Output => wit::Section::Output,
+        Section::Deleted => wit::Section::Deleted,
+        Section::Error => wit::Section::Error,
+    }
+}
+
+pub(crate) fn from_response(response: Response) -> wit::Response {
+    let Response { status, headers, body } = mark(response);
+    let body = match body {
+        Body::Empty => wit::Body::Empty,
+        Body::Text(text) => wit::Body::Text(text),
+        Body::Manifest(head) => wit::Body::Manifest(opaque(&head)),
+        Body::Row(name) => wit::Body::Row(name),
+        Body::Object { key, range } => wit::Body::Object(wit::StoredObject { key, range }),
+    };
+    wit::Response { status, headers, body }
+}
+
+pub(crate) fn from_routed(routed: Routed) -> wit::Routed {
+    match routed {
+        Routed::Respond(response) => wit::Routed::Respond(from_response(response)),
+        Routed::KickOff { kick_off, needs } => {
+            let needs = needs.into_iter().map(from_need).collect();
+            wit::Routed::KickOff(wit::KickOff { value: opaque(&kick_off), needs })
+        }
+        Routed::Job(id) => wit::Routed::Job(id.to_string()),
+    }
+}
+
+pub(crate) fn from_decided(decided: Decided) -> wit::Decided {
+    match decided {
+        Decided::Accepted(Accepted { id, job, response }) => wit::Decided::Accepted(wit::Accepted {
+            id: id.to_string(),
+            job: from_stored(job),
+            response: from_response(response),
+        }),
+        Decided::Refused(response) => wit::Decided::Refused(from_response(response)),
+    }
+}
+
+pub(crate) fn from_answered(answered: Answered) -> wit::Answered {
+    let Answered { response, job, account } = answered;
+    let account = account.map(|PollAccount { next_allowed, strikes }| wit::PollAccount { next_allowed, strikes });
+    wit::Answered { response: from_response(response), job: job.map(from_stored), account }
+}
+
+pub(crate) fn from_stored(job: StoredJob) -> wit::StoredJob {
+    let StoredJob { record, wake_at, unfinished, client } = job;
+    wit::StoredJob { record, wake_at, unfinished, client }
+}
+
+pub(crate) fn from_wants(wants: Wants) -> wit::Wants {
+    match wants {
+        Wants::Nothing => wit::Wants::Nothing,
+        Wants::Run { population, partitions } => {
+            let population = match population {
+                PopulationWanted::Nobody => wit::PopulationWanted::Nobody,
+                PopulationWanted::Group(id) => wit::PopulationWanted::Group(id),
+                PopulationWanted::Patient(id) => wit::PopulationWanted::Patient(id),
+            };
+            let partition = |(number, checkpoint): (u32, Option<_>)| (number, checkpoint.as_ref().map(opaque));
+            let partitions = partitions.into_iter().map(partition).collect();
+            wit::Wants::Run(wit::Run { population, partitions })
+        }
+        Wants::Remove => wit::Wants::Remove,
+        Wants::Forget => wit::Wants::Forget,
+    }
+}
+
+pub(crate) fn from_applied(applied: Applied) -> wit::Applied {
+    let Applied { epoch: job::Epoch(epoch), job, rows } = applied;
+    wit::Applied { epoch, job: from_stored(job), rows: rows.into_iter().map(from_file).collect() }
+}
+
+/// A value that the host only hands back.
+pub(crate) fn opaque<T: serde::Serialize>(value: &T) -> String {
+    to_string(value).unwrap_or_default()
+}
+
+pub(crate) fn from_opaque<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> Converted<T> {
+    // The reader's own text may quote the value: it is left away.
+    from_str(text).map_err(|_| format!("not a {what}"))
+}
+
+fn from_need(need: Need) -> wit::Need {
+    match need {
+        Need::Patient(id) => wit::Need::Patient(id),
+        Need::Group(id) => wit::Need::Group(id),
+        Need::ActiveJobs { client } => wit::Need::ActiveJobs(client),
+    }
+}
+
+fn instant(text: &str) -> Converted<Timestamp> {
+    Timestamp::parse_instant(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,260 @@
+//! Class `Endpoint`: the front door of a deployment.
+
+use ehi_core::{access::Principal, endpoint::EndpointConfig, values};
+use wasm_bindgen::prelude::*;
+
+use crate::{
+    error::Error,
+    value::{bytes, bytes_optional, give, json, read, read_optional, record},
+};
+
+/// The front door of a deployment: what a request asks for, and what becomes of a kick-off. It holds no job and no state.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Endpoint(ehi_core::Endpoint);
+
+#[wasm_bindgen]
+impl Endpoint {
+    /// An endpoint of that configuration.
+    #[wasm_bindgen(constructor)]
+    pub fn new(#[wasm_bindgen(unchecked_param_type = "EndpointConfig")] config: &JsValue) -> Result<Endpoint, Error> {
+        let config = EndpointConfig::from_json(&json(config, "a configuration")?)?;
+        Ok(Self(ehi_core::Endpoint::new(config)?))
+    }
+
+    /// What a request asks for: a response to send, a kick-off to decide, or the id of a job to load.
+    #[wasm_bindgen(unchecked_return_type = "Routed")]
+    pub fn route(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "RequestHead")] head: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array | null | undefined")] body: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Principal")] principal: &JsValue,
+    ) -> Result<JsValue, Error> {
+        let (head, body, principal) = (read(head, REQUEST_HEAD)?, request_body(body)?, read_principal(principal)?);
+        give(&values::route(&self.0, &head, &body, &principal))
+    }
+
+    /// What becomes of a kick-off, once its needs are answered: store the job, then send the response.
+    ///
+    /// `entropy` is 16 bytes of `newEntropy`, `now` is `Date.now()`.
+    #[wasm_bindgen(unchecked_return_type = "Decided")]
+    pub fn decide(
+        &self,
+        #[wasm_bindgen(js_name = kickOff, unchecked_param_type = "KickOff")] kick_off: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Principal")] principal: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Facts")] facts: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] entropy: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Millis")] now: &JsValue,
+    ) -> Result<JsValue, Error> {
+        let (kick_off, principal) = (read(kick_off, "a kick-off")?, read_principal(principal)?);
+        let (facts, now) = (read(facts, "a set of facts")?, read(now, MILLIS)?);
+        let entropy = bytes(entropy, "entropy")?.try_into().map_err(|_| Error::entropy_length())?;
+        give(&values::decide(&self.0, kick_off, &principal, &facts, entropy, now))
+    }
+
+    /// The response for a job or a file that is not there.
+    #[wasm_bindgen(js_name = notFound, unchecked_return_type = "HttpResponse")]
+    pub fn not_found(&self) -> Result<JsValue, Error> {
+        give(&values::not_found(&self.0))
+    }
+
+    /// The answer to a request about a job. Store what is there, in one transaction, before sending the response.
+    ///
+    /// `account` is this client's of this job, if one is stored.
+    #[wasm_bindgen(js_name = handleRequest, unchecked_return_type = "Answered")]
+    pub fn handle_request(
+        &self,
+        #[wasm_bindgen(js_name = record, unchecked_param_type = "JobRecord")] job: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "PollAccount | null | undefined")] account: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "RequestHead")] head: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array | null | undefined")] body: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Principal")] principal: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Millis")] now: &JsValue,
+    ) -> Result<JsValue, Error> {
+        let (job, account) = (record(job)?, read_optional(account, "a poll account")?.unwrap_or_default());
+        let (head, body, principal) = (read(head, REQUEST_HEAD)?, request_body(body)?, read_principal(principal)?);
+        let now = read(now, MILLIS)?;
+        give(&values::handle_request(&self.0, &job, account, &head, &body, &principal, now)?)
+    }
+}
+
+fn request_body(body: &JsValue) -> Result<Vec<u8>, Error> {
+    bytes_optional(body, "a request body").map(Option::unwrap_or_default)
+}
+
+fn read_principal(principal: &JsValue) -> Result<Principal, Error> {
+    Ok(Principal::from_json(&json(principal, "a principal")?)?)
+}
+
+pub(crate) const MILLIS: &str = "a time in milliseconds";
+pub(crate) const REQUEST_HEAD: &str = "a request head";
+
+#[wasm_bindgen(typescript_custom_section)]
+const DECLARATIONS: &str = r#"
+/** Milliseconds since 1970-01-01T00:00:00Z, as of `Date.now()`. */
+export type Millis = number;
+
+/** A FHIR `instant`, such as `2026-01-01T00:00:00Z`. */
+export type Instant = string;
+
+/** The editions of the Bulk Data Access guide. */
+export type Edition = "1.0.1" | "2.0" | "3.0" | "4.0-ballot";
+
+/** What a deployment decides. Only `baseUrl` and `auth` have no default. */
+export interface EndpointConfig {
+  /** The FHIR base, absolute, without a final `/`. */
+  baseUrl: string;
+  /** Who is let in: anyone who can reach the address, or bearers of access tokens. */
+  auth: "none" | "bearer";
+  /** Allows a base URL that starts with `http://`, for loopback and tests. */
+  insecureHttp?: boolean;
+  /** Values of `Host` that are answered; none means any. */
+  hosts?: string[];
+  /** The edition of the guide that is spoken; `3.0` unless given. */
+  edition?: Edition;
+  /** Whether a kick-off without `Prefer: respond-async` is refused. */
+  preferRequired?: boolean;
+  /** Whether a kick-off without `Accept` is refused. */
+  acceptRequired?: boolean;
+  /** Unfinished jobs that one client may have. */
+  jobsPerClientMax?: number;
+  /** How long files are kept after completion. */
+  retentionSeconds?: number;
+  /** `Retry-After` of the first polls. */
+  retryAfterSeconds?: number;
+  /** Polls of one client closer than this are answered 429. */
+  pollIntervalMillis?: number;
+  /** Whether what is in the compartments of a listed and of an unlisted patient is exported. */
+  exportShared?: boolean;
+  /** `date` of the CapabilityStatement, a FHIR date. */
+  published?: string;
+}
+
+/** A request without its body, as it was on the wire. */
+export interface RequestHead {
+  method: string;
+  /** Raw and undecoded, in origin form: path and query of `url`, not of a decoded copy. */
+  target: string;
+  /** Name and value of each header field, in order. */
+  headers: [name: string, value: string][];
+}
+
+/** Who asks. There is no permissive default. */
+export type Principal =
+  /** No token. */
+  | "anonymous"
+  /** Anyone, where the configuration says that there is no authorisation. */
+  | "open"
+  /** The bearer of a token that you have verified. */
+  | {
+      known: {
+        client: string;
+        user: string | null;
+        patient: string | null;
+        scopes: string[];
+        expires: Instant | Date;
+      };
+    };
+
+/** What to answer. */
+export interface HttpResponse {
+  status: number;
+  /** Name, in lower case, and value of each header field. */
+  headers: [name: string, value: string][];
+  body: ResponseBody;
+}
+
+/** What follows the headers: small text, or something that you stream. */
+export type ResponseBody =
+  | "empty"
+  /** JSON. */
+  | { text: string }
+  /** The output manifest: feed the job's rows to a `ManifestWriter` made of this head. */
+  | { manifest: ManifestHead }
+  /** A file by its public name: look up the row and call `serveFile`, or answer `notFound`. Never a path. */
+  | { row: string }
+  /** A stored object, whole or from a first byte to one past the last. */
+  | { object: { key: string; range: [from: number, to: number] | null } };
+
+/** An object that has exactly one of these members; which one can be asked by `if (value.member)`. */
+export type OneOf<T> = { [K in keyof T]: Pick<T, K> & { [Other in Exclude<keyof T, K>]?: undefined } }[keyof T];
+
+/** What a request asks for. */
+export type Routed = OneOf<{
+  /** Send this. */
+  respond: HttpResponse;
+  /** Answer the needs, then `decide`. */
+  kickOff: { kickOff: KickOff; needs: Need[] };
+  /** Load the job by this id and `handleRequest`, or send `notFound`. */
+  job: string;
+}>;
+
+/** Whose data is asked for. */
+export type Level = "system" | "allPatients" | { group: string } | { patient: string };
+
+/** An export that was asked for, to hand on. */
+export interface KickOff {
+  level: Level;
+  /** The kick-off URL. */
+  request: string;
+  /** `_type`; `null` is all types. */
+  types: string[] | null;
+  /** Types of which nothing is exported. */
+  withheld: string[];
+  /** `_since`. */
+  since: Instant | null;
+  /** What was tolerated. */
+  notices: Issue[];
+}
+
+/** What must be known before a kick-off can be decided. */
+export type Need = OneOf<{
+  /** Whether that patient exists. */
+  patient: string;
+  /** Whether that group exists. */
+  group: string;
+  /** How many unfinished jobs that client has; of all where there is no authorisation. */
+  activeJobs: { client: string | null };
+}>;
+
+/** The answers. What is not answered counts as absent, or as too many. */
+export interface Facts {
+  /** The patients asked about that exist. */
+  patients?: string[];
+  /** The groups asked about that exist. */
+  groups?: string[];
+  /** How many jobs are unfinished. */
+  activeJobs?: number | null;
+}
+
+/** What became of a kick-off. */
+export type Decided = OneOf<{
+  /** Store the job under the id, then send the response. */
+  accepted: { id: string; job: StoredJob; response: HttpResponse };
+  /** Send the response. */
+  refused: HttpResponse;
+}>;
+
+/** One client's polls of one job; stored without a version, may be lost. */
+export interface PollAccount {
+  nextAllowed: Millis;
+  strikes: number;
+}
+
+/** The answer to a request about a job. */
+export interface Answered {
+  response: HttpResponse;
+  /** If it changed: store it only over the version that was read, else read again and repeat. */
+  job: StoredJob | null;
+  /** If it changed. */
+  account: PollAccount | null;
+}
+
+/** An issue of a FHIR OperationOutcome. */
+export interface Issue {
+  severity: "fatal" | "error" | "warning" | "information";
+  code: string;
+  diagnostics: string;
+  expression?: string[];
+}
+"#;

@@ -1,0 +1,226 @@
+// Whole exports through the package: kick-off, writer, job, manifest, download.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { Endpoint, ManifestWriter, PopulationBuilder, Writer } from "ehi-export";
+import { apply, handleTimeout, manifestHead, newEntropy, plan, serveFile, wants } from "ehi-export";
+
+test("an export is kicked off, written, published, listed, served and expires", () => {
+  const endpoint = new Endpoint(CONFIG);
+  const kickOffHead = { method: "GET", target: "/fhir/$export?_type=Patient,Observation", headers: [] };
+  const routed = endpoint.route(kickOffHead, null, "open");
+  assert.deepEqual(routed.kickOff.needs, [{ activeJobs: { client: null } }]);
+  const { accepted } = endpoint.decide(routed.kickOff.kickOff, "open", { activeJobs: 0 }, newEntropy(), NOW);
+  assert.equal(accepted.response.status, 202);
+  assert.match(accepted.id, /^[0-9a-f]{32}$/);
+  assert.deepEqual(
+    accepted.response.headers.find(([name]) => name === "content-location"),
+    ["content-location", `https://ehr.example/fhir/bulk/${accepted.id}`],
+  );
+  assert.equal(accepted.job.unfinished, true);
+  assert.equal(accepted.job.client, null);
+
+  assert.deepEqual(wants(accepted.job.record, "host-a", NOW), { run: { population: "nobody", partitions: [] } });
+  let { epoch, job } = apply(accepted.job.record, { begin: BEGIN }, NOW);
+  const writer = new Writer(plan(job.record), { partition: 0, limits: LIMITS });
+  const files = write(writer, LINES, [LINES.length]);
+  assert.deepEqual(writer.counts(), { lines: 601, written: 601, passedOver: 0 });
+  const rows = [];
+  for (const { section, type, name, bytes, count, sha256, checkpoint } of files) {
+    assert.equal(sha256, createHash("sha256").update(bytes).digest("hex"));
+    const row = { section, type, name, key: `attempt-1/${name}`, count, bytes: bytes.length, sha256 };
+    const applied = apply(job.record, { publish: { epoch, partition: 0, rows: [row], checkpoint } }, NOW);
+    assert.deepEqual(applied.rows, [row]);
+    rows.push(...applied.rows);
+    job = applied.job;
+  }
+  ({ job } = apply(job.record, { finishPartition: { epoch, partition: 0 } }, NOW));
+  assert.equal(job.unfinished, false);
+  assert.equal(totalCount(files, "Patient"), 300);
+  assert.equal(totalCount(files, "Observation"), 300);
+  assert.equal(totalCount(files, "OperationOutcome"), 1);
+  assert.equal(contents(files, "Patient"), PATIENTS.join(""));
+  assert.equal(contents(files, "Observation"), OBSERVATIONS.join(""));
+
+  const pollHead = { method: "GET", target: `/fhir/bulk/${accepted.id}`, headers: [] };
+  assert.deepEqual(endpoint.route(pollHead, null, "open"), { job: accepted.id });
+  const polled = endpoint.handleRequest(job.record, null, pollHead, null, "open", NOW);
+  assert.equal(polled.response.status, 200);
+  assert.equal(polled.job, null);
+  assert.equal(polled.account.strikes, 0);
+  assert.deepEqual(polled.response.body, { manifest: manifestHead(job.record) });
+  const early = endpoint.handleRequest(job.record, polled.account, pollHead, null, "open", NOW + 1);
+  assert.equal(early.response.status, 429);
+  assert.equal(early.account.strikes, 1);
+
+  assert.deepEqual(readManifest(polled.response.body.manifest, rows), {
+    transactionTime: BEGIN.transactionTime,
+    request: "https://ehr.example/fhir/$export?_type=Patient,Observation",
+    requiresAccessToken: false,
+    output: rows.filter(({ section }) => section === "output").map((row) => item(accepted.id, row)),
+    error: rows.filter(({ section }) => section === "error").map((row) => item(accepted.id, row)),
+  });
+
+  const [row] = rows;
+  const fileHead = { method: "GET", target: `/fhir/bulk/${accepted.id}/files/${row.name}`, headers: [] };
+  const asked = endpoint.handleRequest(job.record, null, fileHead, null, "open", NOW);
+  assert.deepEqual(asked.response.body, { row: row.name });
+  assert.deepEqual(serveFile(job.record, row, fileHead).body, { object: { key: row.key, range: null } });
+  const part = serveFile(job.record, row, { ...fileHead, headers: [["Range", "bytes=5-9"]] });
+  assert.equal(part.status, 206);
+  assert.deepEqual(part.body, { object: { key: row.key, range: [5, 10] } });
+
+  assert.equal(handleTimeout(job.record, NOW), null);
+  const expired = handleTimeout(job.record, job.wakeAt);
+  assert.equal(wants(expired.record, "host-a", job.wakeAt), "remove");
+  assert.equal(wants(apply(expired.record, "removed", job.wakeAt).job.record, "host-a", job.wakeAt), "nothing");
+});
+
+test("blocks cut anywhere give the same files", () => {
+  const whole = summary(write(newWriter(), LINES, [LINES.length]));
+  for (let seed = 1; seed <= 30; seed += 1) {
+    const cuts = randomCuts(seed, LINES.length);
+    assert.deepEqual(summary(write(newWriter(), LINES, cuts)), whole, `seed ${seed}`);
+  }
+});
+
+test("a writer made from a checkpoint writes the files that were still to come", () => {
+  const files = write(newWriter(), LINES, [LINES.length]);
+  for (let published = 1; published <= files.length; published += 1) {
+    const { checkpoint } = files[published - 1];
+    const from = checkpoint.resume.at?.offset ?? 0;
+    const writer = newWriter({ checkpoint });
+    const rest = write(writer, LINES, [LINES.length], from);
+    assert.deepEqual(summary(rest), summary(files.slice(published)), `after ${published} files`);
+  }
+});
+
+test("an export of a group takes its members and nobody else", () => {
+  const builder = new PopulationBuilder();
+  ["p3", "p7", "p3"].forEach((id) => builder.push(id));
+  const population = builder.seal();
+  const files = write(newWriter({ population }, "/fhir/Group/g/$export"), LINES, [LINES.length]);
+  assert.equal(contents(files, "Patient"), PATIENTS[3] + PATIENTS[7]);
+  assert.equal(contents(files, "Observation"), OBSERVATIONS[3] + OBSERVATIONS[7]);
+  assert.throws(() => newWriter({}, "/fhir/Group/g/$export"), {
+    name: "WriterError",
+    message: "a population must be given exactly when the export is of a group or a patient",
+  });
+});
+
+test("a superseded line is reported and not exported", () => {
+  const writer = newWriter();
+  writer.supersedeNextLine();
+  const files = write(writer, new TextEncoder().encode(PATIENTS[0] + PATIENTS[1]), [1]);
+  assert.equal(contents(files, "Patient"), PATIENTS[1]);
+  assert.equal(totalCount(files, "OperationOutcome"), 1);
+});
+
+test("the example of the README runs and is what the README shows", () => {
+  const example = fileURLToPath(new URL("../examples/export.mjs", import.meta.url));
+  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  assert.ok(readme.includes(`\`\`\`js\n${readFileSync(example, "utf8")}\`\`\`\n`));
+  assert.match(execFileSync(process.execPath, [example], { encoding: "utf8" }), /^200 \{.*"count":2.*\}$/m);
+});
+
+/** Feeds what follows `from`, in blocks that end where a cut says, and stores what comes out. */
+function write(writer, lines, cuts, from = 0) {
+  const opened = [];
+  const closed = [];
+  const drain = () => {
+    for (let event = writer.pollOutput(); event !== null; event = writer.pollOutput()) {
+      if (event.open) opened[event.open.file] = { ...event.open, parts: [] };
+      if (event.append) opened[event.append.file].parts.push(event.append.bytes);
+      if (event.close) {
+        const { section, type, name, parts } = opened[event.close.file];
+        const { count, sha256, checkpoint } = event.close;
+        const bytes = Buffer.concat(parts);
+        assert.equal(bytes.length, event.close.bytes);
+        closed.push({ section, type, name, bytes, count, sha256, checkpoint });
+      }
+    }
+  };
+  let offset = from;
+  for (const cut of [...cuts, lines.length]) {
+    while (offset < cut) {
+      const source = { name: "all.ndjson", cursor: CURSOR, offset };
+      const { consumed, drainFirst } = writer.writeLines(lines.subarray(offset, cut), source);
+      assert.equal(drainFirst, consumed < cut - offset);
+      offset += consumed;
+      drain();
+    }
+  }
+  writer.finish();
+  drain();
+  return closed;
+}
+
+function newWriter(options = {}, target = "/fhir/$export") {
+  const endpoint = new Endpoint(CONFIG);
+  const { kickOff } = endpoint.route({ method: "GET", target, headers: [] }, null, "open").kickOff;
+  const facts = { activeJobs: 0, groups: ["g"] };
+  const { accepted } = endpoint.decide(kickOff, "open", facts, new Uint8Array(16), NOW);
+  const { job } = apply(accepted.job.record, { begin: BEGIN }, NOW);
+  return new Writer(plan(job.record), { partition: 0, limits: LIMITS, ...options });
+}
+
+function readManifest(head, rows) {
+  const manifest = new ManifestWriter(head);
+  return JSON.parse(Buffer.concat([...rows.map((row) => manifest.row(row)), manifest.finish()]));
+}
+
+function item(id, { type, name, count, bytes, sha256 }) {
+  const url = `https://ehr.example/fhir/bulk/${id}/files/${name}`;
+  return { type, url, count, extension: { fileSize: bytes, sha256 } };
+}
+
+function summary(files) {
+  return files.map(({ bytes, ...file }) => ({ ...file, text: bytes.toString() }));
+}
+
+function totalCount(files, type) {
+  return files.filter((file) => file.type === type).reduce((sum, { count }) => sum + count, 0);
+}
+
+function contents(files, type) {
+  return files.filter((file) => file.type === type).map(({ bytes }) => bytes.toString()).join("");
+}
+
+/** Ascending places below `length`, the same for the same seed: blocks of 1 to 300 bytes. */
+function randomCuts(seed, length) {
+  const cuts = [];
+  let state = seed;
+  for (let at = 0; at < length; at += 1 + (state % 300)) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    cuts.push(at);
+  }
+  return cuts;
+}
+
+const NOW = Date.parse("2026-01-01T00:00:00Z");
+const CONFIG = { baseUrl: "https://ehr.example/fhir", auth: "none" };
+const CURSOR = new TextEncoder().encode("all");
+const BEGIN = {
+  holder: "host-a",
+  until: "2026-01-01T00:01:00Z",
+  transactionTime: "2026-01-01T00:00:00Z",
+  snapshot: "1",
+  partitions: 1,
+};
+/** Small, so that every file is cut and the queue fills. */
+const LIMITS = { shardResourcesMax: 70, queueBytesMax: 4096, appendBytes: 512 };
+
+const NUMBERS = Array.from({ length: 300 }, (_, number) => number);
+const PATIENTS = NUMBERS.map((number) => `{"resourceType":"Patient","id":"p${number}","name":[{"family":"Ünïcødé ${number}"}]}\n`);
+const OBSERVATIONS = NUMBERS.map(
+  (number) => `{"resourceType":"Observation","id":"o${number}","subject":{"reference":"Patient/p${number}"}}\n`,
+);
+/** One line is no resource; the last has no line end. */
+const LINES = new TextEncoder().encode(
+  `${NUMBERS.map((number) => PATIENTS[number] + OBSERVATIONS[number]).join("")}no resource`,
+);
