@@ -281,7 +281,7 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * What a status means, in one sentence. The text is never freed. Any number may be asked for.
+ * What a status means in one sentence. The text is never freed. Any number may be asked for.
  */
 struct ehi_view ehi_status_text(int32_t status);
 

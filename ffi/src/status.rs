@@ -74,7 +74,7 @@ pub enum Status {
     Poisoned = 901,
 }
 
-/// What a status means, in one sentence. The text is never freed. Any number may be asked for.
+/// What a status means in one sentence. The text is never freed. Any number may be asked for.
 #[unsafe(no_mangle)]
 pub extern "C" fn ehi_status_text(status: i32) -> View<'static> {
     let known = ALL.iter().find(|known| **known as i32 == status);

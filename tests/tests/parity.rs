@@ -1,5 +1,8 @@
 //! Every case through every face: what each expects comes true, and all faces give the same full transcript.
 
+use std::fmt::Display;
+
+use anyhow::{Context, Result, bail};
 use ehi_core::{Endpoint, endpoint::EndpointConfig};
 use ehi_host::engine::{Engines, Native};
 use ehi_tests::{
@@ -12,37 +15,33 @@ type Face<'f> = Box<dyn Fn(&EndpointConfig) -> Box<dyn Engines> + 'f>;
 
 #[test]
 fn every_case_comes_true_natively() {
-    for case in cases() {
-        play(&case, "native", &native, Manner::Whole);
-    }
+    for_each(&cases(), |case| play(case, "native", &native, Manner::Whole).map(drop));
 }
 
 #[test]
 fn where_the_input_is_cut_changes_nothing_but_the_progress() {
     let cuts = Cuts::new();
-    for case in cases() {
-        let whole = play(&case, "native", &native, Manner::Whole);
+    for_each(&cases(), |case| {
+        let whole = play(case, "native", &native, Manner::Whole)?;
         for round in 0..CUT_ROUNDS {
-            let cut = play(&case, "native", &native, Manner::Cut(cuts.seed().wrapping_add(round)));
-            assert_same(
-                &case.name,
-                ("whole", whole.transcript_without_progress()),
-                ("cut", cut.transcript_without_progress()),
-            );
-            assert_same(&case.name, ("whole", &whole.visible), ("cut", &cut.visible));
+            let cut = play(case, "native", &native, Manner::Cut(cuts.seed().wrapping_add(round)))?;
+            same(("whole", &whole.visible), ("cut", &cut.visible))?;
+            same(("whole", whole.transcript_without_progress()), ("cut", cut.transcript_without_progress()))?;
         }
-    }
+        Ok(())
+    });
 }
 
 #[test]
 fn a_host_that_is_lost_anywhere_changes_nothing_that_is_visible() {
-    for case in cases() {
-        let undisturbed = play(&case, "native", &native, Manner::Whole);
+    for_each(&cases(), |case| {
+        let undisturbed = play(case, "native", &native, Manner::Whole)?;
         for files in 0..=undisturbed.files {
-            let disturbed = play(&case, "native", &native, Manner::CrashAfter(files));
-            assert_same(&case.name, ("undisturbed", &undisturbed.visible), ("resumed", &disturbed.visible));
+            let resumed = play(case, "native", &native, Manner::CrashAfter(files))?;
+            same(("undisturbed", &undisturbed.visible), ("resumed", &resumed.visible))?;
         }
-    }
+        Ok(())
+    });
 }
 
 #[test]
@@ -55,41 +54,49 @@ fn the_same_calls_give_the_same_bytes() {
 fn assert_same_transcripts(cases: &[Case], faces: &[(&str, Face<'_>)]) {
     let cuts = Cuts::new();
     let ((reference, face), others) = faces.split_first().expect("there is a face to compare with");
-    for case in cases {
+    for_each(cases, |case| {
         for manner in [Manner::Whole, Manner::Cut(cuts.seed())] {
-            let expected = play(case, reference, face, manner);
+            let expected = play(case, reference, face, manner)?;
             for (name, face) in others {
-                let found = play(case, name, face, manner);
-                assert_same(&case.name, (reference, &expected.transcript), (name, &found.transcript));
+                let found = play(case, name, face, manner)?;
+                same((reference, &expected.transcript), (name, &found.transcript))?;
             }
         }
-    }
+        Ok(())
+    });
 }
 
-fn play(case: &Case, name: &str, face: &dyn Fn(&EndpointConfig) -> Box<dyn Engines>, manner: Manner) -> Run {
-    match cases::run(case, &*face(&case.config), manner) {
-        Ok(run) => run,
-        Err(error) => panic!("{name}: {error:#}"),
-    }
+fn play(case: &Case, name: &str, face: &dyn Fn(&EndpointConfig) -> Box<dyn Engines>, manner: Manner) -> Result<Run> {
+    cases::run(case, &*face(&case.config), manner).with_context(|| format!("{name}, {manner:?}"))
 }
 
-/// Shows the first difference only: transcripts are long.
-fn assert_same<I>(case: &str, (left, expected): (&str, I), (right, found): (&str, I))
+/// Tells of the first difference only: transcripts are long.
+fn same<I>((left, expected): (&str, I), (right, found): (&str, I)) -> Result<()>
 where
-    I: IntoIterator<Item: std::fmt::Display + PartialEq>,
+    I: IntoIterator<Item: Display + PartialEq>,
 {
     let (mut expected, mut found) = (expected.into_iter(), found.into_iter());
     for entry in 1.. {
         match (expected.next(), found.next()) {
-            (None, None) => return,
+            (None, None) => break,
             (Some(expected), Some(found)) if expected == found => {}
             (expected, found) => {
                 let show =
                     |entry: Option<I::Item>| entry.map_or_else(|| "(the end)".to_owned(), |entry| entry.to_string());
-                panic!("case `{case}`, entry {entry}: {left}\n{}\n{right}\n{}", show(expected), show(found));
+                bail!("entry {entry} differs\n{left}: {}\n{right}: {}", show(expected), show(found));
             }
         }
     }
+    Ok(())
+}
+
+/// Tells of every case that fails, not of the first alone.
+fn for_each(cases: &[Case], test: impl Fn(&Case) -> Result<()>) {
+    let failed: Vec<String> = cases
+        .iter()
+        .filter_map(|case| test(case).err().map(|error| format!("case `{}`: {error:#}", case.name)))
+        .collect();
+    assert!(failed.is_empty(), "{} of {} cases fail\n\n{}", failed.len(), cases.len(), failed.join("\n\n"));
 }
 
 fn native(config: &EndpointConfig) -> Box<dyn Engines> {

@@ -116,7 +116,8 @@ impl Endpoint {
         let notices = kick_off.notices.clone();
         let plan = ExportPlan::new(&self.config, kick_off, grant.types);
         let mut issues = vec![Issue::information("the export was accepted; poll the address in Content-Location")];
-        issues.extend(plan.left_out().into_iter().map(Issue::information));
+        let left_out = plan.left_out().map(|text| Issue::information(format!("not part of this export: {text}")));
+        issues.extend(left_out);
         issues.extend(notices);
         let job = Job::new(&self.config, id, principal.owner(), plan, now);
         let response = Response::outcome(202, &crate::outcome::OperationOutcome { issue: issues })

@@ -101,7 +101,6 @@ impl Job {
             id,
             owner,
             plan,
-            files_url: config.files_url(&id),
             requires_access_token: config.auth == crate::endpoint::Auth::Bearer,
             retention_seconds: config.retention_seconds,
             state: State::Queued,

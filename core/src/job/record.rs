@@ -15,7 +15,6 @@ pub(super) struct Record {
     pub(super) id: JobId,
     pub(super) owner: Owner,
     pub(super) plan: ExportPlan,
-    pub(super) files_url: String,
     pub(super) requires_access_token: bool,
     pub(super) retention_seconds: u64,
     pub(super) state: State,

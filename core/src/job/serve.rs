@@ -157,7 +157,7 @@ impl Job {
             State::Queued | State::Running => Response::new(202)
                 .with("retry-after", self.retry_after(endpoint.config().retry_after_seconds, now).to_string())
                 .with("x-progress", self.progress()),
-            State::Complete => self.manifest(),
+            State::Complete => self.manifest(endpoint),
             State::Failed | State::FailedEmpty => self.failed(),
             State::Expired | State::Deleted | State::Gone => not_found(),
         })
@@ -174,14 +174,17 @@ impl Job {
         format!("{state}: {resources} resources in {files} files")
     }
 
-    fn manifest(&self) -> Response {
+    fn manifest(&self, endpoint: &Endpoint) -> Response {
         let ended = self.record.ended.unwrap_or(self.record.created);
         let expires = ended.plus_seconds(self.record.retention_seconds).to_http_date();
         let response = Response::new(200).with("content-type", "application/json").with("expires", expires);
-        Response { body: Body::Manifest(self.manifest_head()), ..response }
+        // From the present configuration: a deployment may have moved since the kick-off.
+        let files_url = endpoint.config().files_url(&self.record.id);
+        Response { body: Body::Manifest(ManifestHead { files_url, ..self.manifest_head() }), ..response }
     }
 
-    /// What the manifest says besides its files. The transaction time is set in every state that has one.
+    /// What the manifest says besides its files, whose URLs are their names, relative to the manifest: for an export
+    /// without a server. A client that asks gets absolute ones.
     pub fn manifest_head(&self) -> ManifestHead {
         let plan = &self.record.plan;
         let left_out = plan.left_out().map(|text| (String::from("leftOut"), text.to_owned()));
@@ -190,7 +193,7 @@ impl Job {
             transaction_time: plan.transaction_time.unwrap_or(self.record.created),
             request: plan.request.clone(),
             requires_access_token: self.record.requires_access_token,
-            files_url: self.record.files_url.clone(),
+            files_url: String::new(),
             extension: left_out.into_iter().collect(),
         }
     }

@@ -121,10 +121,13 @@ public:
     File(const ehi_value *event, const std::string &folder)
         : is_error(ehi::string(event, "/open/section") == "error"),
           stream_(join(folder, "/", ehi::string(event, "/open/name")), std::ios::binary) {
+        if (!stream_) {
+            throw std::runtime_error("cannot create a file in the folder");
+        }
+        stream_.exceptions(std::ios::failbit | std::ios::badbit);
         auto name = ehi::json(event, "/open/name");
         row = join("{\"section\":", ehi::json(event, "/open/section"), ",\"type\":", ehi::json(event, "/open/type"),
                    ",\"name\":", name, ",\"key\":", name);
-        stream_.exceptions(std::ios::failbit | std::ios::badbit);
     }
 
     void append(std::string_view bytes) { stream_.write(bytes.data(), static_cast<std::streamsize>(bytes.size())); }

@@ -189,9 +189,7 @@ fn failure(exporter: &Exporter, job: &str) -> anyhow::Result<String> {
 fn report(exporter: &Exporter, job: &str, out: &Path) -> anyhow::Result<()> {
     let loaded = exporter.store.load(job)?.context("the job is gone")?;
     let mut engine = exporter.engines.instance()?;
-    let mut head = engine.manifest_head(&loaded.record)?;
-    // The files lie beside the manifest, wherever the folder is taken.
-    head.files_url = String::new();
+    let head = engine.manifest_head(&loaded.record)?;
     let mut bytes = Vec::new();
     let (mut files, mut resources, mut reported) = (0_u64, 0_u64, 0_u64);
     exporter.manifest(

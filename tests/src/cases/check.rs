@@ -7,6 +7,7 @@ use ehi_core::{
     manifest::{OutputFile, Section},
     writer::Digester,
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{format::Case, play::Reply};
@@ -24,16 +25,26 @@ pub(super) fn file(case: &Case, row: &OutputFile, bytes: &[u8]) -> Result<()> {
     ensure!(row.sha256 == digest, "the row's digest is not that of the file");
     let given: BTreeSet<&[u8]> = case.sources.values().flat_map(|source| source.lines()).map(bare).collect();
     for line in lines {
-        let resource: Value = serde_json::from_slice(line).context("a line is not JSON")?;
-        let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
-        ensure!(kind == row.resource_type.as_str(), "a {kind} stands in a file of {}", row.resource_type);
+        let Typed { resource_type } = serde_json::from_slice(line).context("a line is no resource")?;
+        ensure!(
+            resource_type == row.resource_type.as_str(),
+            "a {resource_type} stands in a file of {}",
+            row.resource_type
+        );
         match row.section {
             Section::Output => ensure!(given.contains(line), "a line is none of the sources'"),
-            Section::Error => outcome(&resource)?,
+            Section::Error => outcome(&serde_json::from_slice(line)?)?,
             Section::Deleted => {}
         }
     }
     Ok(())
+}
+
+/// All that is read of a resource here: the rest may hold numbers that no `Value` holds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Typed {
+    resource_type: String,
 }
 
 /// No name is given twice.

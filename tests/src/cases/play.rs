@@ -51,7 +51,7 @@ impl Run {
 pub fn run(case: &Case, engines: &dyn Engines, manner: Manner) -> Result<Run> {
     let mut player = Player::new(case, engines, manner);
     for (index, step) in case.steps.iter().enumerate() {
-        player.step(step).with_context(|| format!("case `{}`, step {}, {manner:?}", case.name, index + 1))?;
+        player.step(step).with_context(|| format!("step {}", index + 1))?;
     }
     Ok(Run { transcript: player.transcript.into_entries(), visible: player.visible, files: player.files })
 }

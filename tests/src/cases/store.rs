@@ -9,7 +9,7 @@ use ehi_core::{
     manifest::OutputFile,
     values::{Applied, StoredJob},
 };
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::format::Case;
 
@@ -73,10 +73,15 @@ impl Store {
 
 /// Whether a line of the sources is that Patient.
 fn has_patient(case: &Case, id: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Head {
+        resource_type: String,
+        id: String,
+    }
     let mut lines = case.sources.values().flat_map(|source| source.lines());
     lines.any(|line| {
-        let resource: Value = serde_json::from_slice(line).unwrap_or_default();
-        resource.get("resourceType").is_some_and(|kind| kind == "Patient")
-            && resource.get("id").is_some_and(|i| i == id)
+        let head = serde_json::from_slice::<Head>(line);
+        head.is_ok_and(|head| head.resource_type == "Patient" && head.id == id)
     })
 }

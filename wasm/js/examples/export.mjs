@@ -10,7 +10,9 @@ const { accepted } = endpoint.decide(kickOff, "open", { activeJobs: 0 }, newEntr
 console.log(accepted.response.status, accepted.response.headers);
 
 // 2. Begin, feed lines, store what comes out, publish each file.
-const begin = { holder: "host-a", until: new Date(Date.now() + 30_000), transactionTime: new Date(), snapshot: "1", partitions: 1 };
+const now = new Date();
+const until = new Date(now.getTime() + 30_000);
+const begin = { holder: "host-a", until, transactionTime: now, snapshot: "1", partitions: 1 };
 let { epoch, job } = apply(accepted.job.record, { begin }, Date.now());
 const writer = new Writer(plan(job.record), { partition: 0 });
 const lines = new TextEncoder().encode('{"resourceType":"Patient","id":"1"}\n{"resourceType":"Patient","id":"2"}\n');
@@ -24,7 +26,8 @@ for (let event = writer.pollOutput(); event !== null; event = writer.pollOutput(
   if (event.close) {
     const { file, count, bytes, sha256, checkpoint } = event.close;
     const { section, type, name } = files[file];
-    const publish = { epoch, partition: 0, rows: [{ section, type, name, key: name, count, bytes, sha256 }], checkpoint };
+    const row = { section, type, name, key: name, count, bytes, sha256 };
+    const publish = { epoch, partition: 0, rows: [row], checkpoint };
     const published = apply(job.record, { publish }, Date.now());
     rows.push(...published.rows);
     job = published.job;

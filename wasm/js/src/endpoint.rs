@@ -8,7 +8,8 @@ use crate::{
     value::{bytes, bytes_optional, give, json, read, read_optional, record},
 };
 
-/// The front door of a deployment: what a request asks for, and what becomes of a kick-off. It holds no job and no state.
+/// The front door of a deployment: what a request asks for, and what becomes of a kick-off. It holds no job and no
+/// state.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Endpoint(ehi_core::Endpoint);
@@ -48,7 +49,8 @@ impl Endpoint {
     ) -> Result<JsValue, Error> {
         let (kick_off, principal) = (read(kick_off, "a kick-off")?, read_principal(principal)?);
         let (facts, now) = (read(facts, "a set of facts")?, read(now, MILLIS)?);
-        let entropy = bytes(entropy, "entropy")?.try_into().map_err(|_| Error::entropy_length())?;
+        let entropy = bytes(entropy, "entropy").ok().and_then(|bytes| bytes.try_into().ok());
+        let entropy = entropy.ok_or_else(Error::entropy_length)?;
         give(&values::decide(&self.0, kick_off, &principal, &facts, entropy, now))
     }
 

@@ -34,7 +34,7 @@ impl Error {
         Self { name: VALUE_ERROR, message: format!("more than memory holds, for {what}") }
     }
 
-    /// Entropy of another length than an id needs.
+    /// Entropy that is not bytes, or of another length than an id needs.
     pub(crate) fn entropy_length() -> Self {
         Self { name: VALUE_ERROR, message: "entropy must be 16 bytes".to_owned() }
     }

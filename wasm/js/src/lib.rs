@@ -1,8 +1,8 @@
 //! The core for JavaScript: the machines of `ehi_core` as classes and functions over plain objects.
 //!
 //! Thin: read the values, call `ehi_core::values` or a writer, give the answer. Nothing is decided here. Values go both
-//! ways in their JSON form ([`value`]); bytes are `Uint8Array`s; whatever is refused is thrown as an `Error` ([`error`]).
-//! The TypeScript declaration of each value stands in the file of the class or functions that take it.
+//! ways in their JSON form (`value.rs`); bytes are `Uint8Array`s; whatever is refused is thrown as an `Error`
+//! (`error.rs`). The TypeScript declaration of each value stands in the file of the class or functions that take it.
 
 mod endpoint;
 mod entropy;

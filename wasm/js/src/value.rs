@@ -1,8 +1,9 @@
 //! Between JavaScript's values and the core's, by way of their JSON form.
 //!
-//! What comes in goes through `JSON.stringify`: so an unknown member is refused as it is everywhere else (a deserializer
-//! that looks up the members it knows would pass over it), a member that is `undefined` counts as absent, a `Date` is the
-//! instant it stands for, and an exception from a getter is caught here instead of unwinding through the core.
+//! What comes in goes through `JSON.stringify`: so an unknown member is refused as it is everywhere else (a
+//! deserializer that looks up the members it knows would pass over it), a member that is `undefined` counts as absent,
+//! a `Date` is the instant it stands for, and an exception from a getter is caught here instead of unwinding through
+//! the core.
 
 use ehi_core::errors::JobMisuse;
 use js_sys::{JSON, Reflect, Uint8Array};

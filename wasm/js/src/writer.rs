@@ -15,8 +15,8 @@ use crate::{
 
 /// Turns the lines of one partition into files, in bounded memory.
 ///
-/// The loop, until there are no more blocks: `writeLines`, then `pollOutput` until there is no event. Then `finish`, and
-/// poll once more. Where `consumed` is less than the block, poll and give the rest.
+/// The loop, until there are no more blocks: `writeLines`, then `pollOutput` until there is no event. Then `finish`,
+/// and poll once more. Where `consumed` is less than the block, poll and give the rest.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Writer(writer::Writer<'static>);

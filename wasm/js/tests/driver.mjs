@@ -1,5 +1,5 @@
 // The package as a process: requests on stdin, replies on stdout, so that the cases which every binding shares run
-// through this one. A frame is a count of parts (u32, little endian), then for each part its length (u32) and its bytes.
+// through this one. A frame is a count of parts (u32, little endian), then each part: its length (u32) and its bytes.
 //
 // A request is the name of an operation and its arguments. A reply is `ok` and the results, or `refused` and the text
 // of the error. Anything else that goes wrong is a fault, of this file or of its caller, and ends the process.

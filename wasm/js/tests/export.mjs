@@ -216,7 +216,9 @@ const BEGIN = {
 const LIMITS = { shardResourcesMax: 70, queueBytesMax: 4096, appendBytes: 512 };
 
 const NUMBERS = Array.from({ length: 300 }, (_, number) => number);
-const PATIENTS = NUMBERS.map((number) => `{"resourceType":"Patient","id":"p${number}","name":[{"family":"Ünïcødé ${number}"}]}\n`);
+const PATIENTS = NUMBERS.map(
+  (number) => `{"resourceType":"Patient","id":"p${number}","name":[{"family":"Ünïcødé ${number}"}]}\n`,
+);
 const OBSERVATIONS = NUMBERS.map(
   (number) => `{"resourceType":"Observation","id":"o${number}","subject":{"reference":"Patient/p${number}"}}\n`,
 );

@@ -59,10 +59,11 @@ test("a date stands for its instant", () => {
   assert.equal(plan(job.record).transactionTime, "2026-01-01T00:00:00Z");
 });
 
-test("numbers that JavaScript cannot hold exactly are refused on both ways", () => {
+test("numbers that JavaScript cannot hold exactly are refused both ways", () => {
   const writer = new Writer(begunPlan(), { partition: 0 });
   const at = (offset) => writer.writeLines(new Uint8Array(1), { name: "a", cursor: new Uint8Array(), offset });
-  const inexact = { name: "ValueError", message: "a number lies beyond 2^53 - 1, where JavaScript's are no longer exact" };
+  const message = "a number lies beyond 2^53 - 1, where JavaScript's are no longer exact";
+  const inexact = { name: "ValueError", message };
   assert.throws(() => at(2 ** 53), inexact);
   assert.throws(() => at(1e300), inexact);
   for (const offset of [-1, 0.5, NaN, Infinity, "1", 1n, null]) {
@@ -83,8 +84,9 @@ test("only bytes are taken for bytes", () => {
   }
   const { endpoint, kickOff } = acceptedJob();
   const decide = (entropy) => endpoint.decide(kickOff, "open", { activeJobs: 0 }, entropy, NOW);
-  assert.throws(() => decide("0123456789abcdef"), { name: "ValueError", message: "not entropy" });
-  assert.throws(() => decide(new Uint8Array(15)), { name: "ValueError", message: "entropy must be 16 bytes" });
+  for (const entropy of ["0123456789abcdef", new Uint8Array(15), new Uint8Array(17), null]) {
+    assert.throws(() => decide(entropy), { name: "ValueError", message: "entropy must be 16 bytes" });
+  }
 });
 
 test("a block that memory cannot hold is refused, and the writer goes on", () => {
@@ -219,4 +221,12 @@ const BEGIN = {
   snapshot: "1",
   partitions: 1,
 };
-const NAMES = new Set(["ConfigError", "JobMisuse", "ManifestError", "PopulationError", "TokenError", "ValueError", "WriterError"]);
+const NAMES = new Set([
+  "ConfigError",
+  "JobMisuse",
+  "ManifestError",
+  "PopulationError",
+  "TokenError",
+  "ValueError",
+  "WriterError",
+]);
