@@ -100,8 +100,6 @@ pub enum IssueCode {
     TooLong,
     /// Too many at once.
     TooCostly,
-    /// It was withheld by a rule.
-    Suppressed,
     /// Processing failed for a reason of ours.
     Exception,
     /// Not now: again later.

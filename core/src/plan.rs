@@ -90,10 +90,18 @@ impl ExportPlan {
     }
 
     /// What a patient-level export leaves out though a client may expect it; said at kick-off and in the manifest.
-    pub fn left_out(&self) -> Option<&'static str> {
-        self.level.is_of_patients().then_some(
-            "resources outside the Patient compartment that exported ones refer to (such as Practitioner, Organization, \
-             Location, Medication), and Provenance of exported resources other than Patient",
-        )
+    ///
+    /// The same whether or not there are such data: a statement that depends on what was withheld would disclose it.
+    pub fn left_out(&self) -> Option<String> {
+        if !self.level.is_of_patients() {
+            return None;
+        }
+        let shared = matches!(self.level, Level::Group(_) | Level::Patient(_)) && !self.export_shared;
+        let shared = if shared { SHARED } else { "" };
+        Some(format!("{SUPPORTING}{shared}"))
     }
 }
+
+const SUPPORTING: &str = "resources outside the Patient compartment that exported ones refer to (such as Practitioner, \
+    Organization, Location, Medication); Provenance of exported resources other than Patient";
+const SHARED: &str = "; resources that are also in the compartment of a patient who is not part of this export";

@@ -10,8 +10,7 @@
 //! - `Option<&T>` and `Option<&mut T>` are handles that a call borrows, `Option<Box<T>>` one that it takes; `None` is NULL;
 //! - `&mut MaybeUninit<_>` is an output: it can be written and not read;
 //! - [`View<'a>`](View) as an input lasts for the call. As an output it carries the lifetime of the handle that it was
-//!   lent by: `&'a` is until the handle is freed, `&'a mut` until the next call on it.
-//!
+//!   lent by: `&'a` is until the handle is freed, `&'a mut` until the next call on it;
 //! - `Guarded<T: Send>` holds what any thread may use; `call_ref` asks for `Sync` besides, for many threads at once.
 //!
 //! So `unsafe` remains in two places: in `raw`, where bytes that C points to become a slice, and in the attribute that

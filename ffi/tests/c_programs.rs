@@ -1,6 +1,13 @@
 //! The C and C++ programs in `tests/c`, compiled against the header and the libraries as a user would, and run.
 //!
 //! Cargo builds the static and the shared library together with the Rust one that this test links, so they lie beside it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "it is how tests fail"
+)]
 
 use std::{
     collections::BTreeSet,

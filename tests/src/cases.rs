@@ -41,3 +41,42 @@ fn read(path: &Path) -> Result<Case> {
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")
 }
+
+#[cfg(test)]
+mod tests {
+    use ehi_core::Endpoint;
+    use ehi_host::engine::Native;
+
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_description_comes_true() {
+        let description = include_str!("../cases/README.md");
+        let (_, example) = description.split_once("```json\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        let case = Case::parse("example", example).unwrap();
+        let engines = Native::new(Endpoint::new(case.config.clone()).unwrap());
+        run(&case, &engines, Manner::Whole).unwrap();
+    }
+
+    #[test]
+    fn a_misspelt_case_is_refused() {
+        let refusal = |text: &str| Case::parse("case", text).unwrap_err().to_string();
+        for (text, reason) in [
+            (r#"{"about":"","steps":[],"step":[]}"#, "unknown field `step`"),
+            (
+                r#"{"about":"","steps":[],"requirements":["BD-DEL-99"]}"#,
+                "`BD-DEL-99` is not in tests/requirements.toml",
+            ),
+            (r#"{"about":"","steps":[{"advance":1,"sweep":{},"expect":"nothing"}]}"#, "nothing is to be expected"),
+            (r#"{"about":"","steps":[{"export":{}}]}"#, "`export` needs `expect`"),
+            (r#"{"about":"","steps":[{"wants":"a","sweep":{},"expect":"nothing"}]}"#, "a step is one of"),
+            (
+                r#"{"about":"","steps":[{"request":{"target":"/"},"expect":{"stauts":200}}]}"#,
+                "what is expected of `request`",
+            ),
+        ] {
+            assert!(refusal(text).contains(reason), "{text}: {}", refusal(text));
+        }
+    }
+}

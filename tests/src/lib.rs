@@ -1,7 +1,9 @@
-//! What the tests of all faces share: a running server, a plain HTTP client, cases, requirements, cut input.
+//! What the tests of all faces share: a running server, a plain HTTP client, small records, cases, requirements, cut
+//! input.
 
 pub mod cases;
 pub mod cut;
 pub mod http;
-pub mod server;
+pub mod records;
 pub mod requirement;
+pub mod server;

@@ -11,7 +11,10 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http::{self, Reply};
+use crate::{
+    http::{self, Reply},
+    requirement::Via,
+};
 
 /// A running server. It is killed when it is dropped.
 pub struct Server {
@@ -64,10 +67,29 @@ impl Server {
         self.send("GET", target, &KICK_OFF_HEADERS, "")
     }
 
+    /// GET with `Prefer: handling=lenient`.
+    pub fn get_leniently(&self, target: &str) -> Reply {
+        self.send("GET", target, &[KICK_OFF_HEADERS[0], LENIENT], "")
+    }
+
+    /// DELETE.
+    pub fn delete(&self, target: &str) -> Reply {
+        self.send("DELETE", target, &[], "")
+    }
+
     /// POST of a Parameters resource with these parameters.
     pub fn post(&self, target: &str, parameters: &Value) -> Reply {
+        self.post_with(target, KICK_OFF_HEADERS[1], parameters)
+    }
+
+    /// POST of a Parameters resource with `Prefer: handling=lenient`.
+    pub fn post_leniently(&self, target: &str, parameters: &Value) -> Reply {
+        self.post_with(target, LENIENT, parameters)
+    }
+
+    fn post_with(&self, target: &str, prefer: (&str, &str), parameters: &Value) -> Reply {
         let body = serde_json::json!({ "resourceType": "Parameters", "parameter": parameters }).to_string();
-        let headers = [KICK_OFF_HEADERS[0], KICK_OFF_HEADERS[1], ("Content-Type", "application/fhir+json")];
+        let headers = [KICK_OFF_HEADERS[0], prefer, ("Content-Type", "application/fhir+json")];
         self.send("POST", target, &headers, &body)
     }
 
@@ -91,6 +113,7 @@ impl Server {
     /// Polls until the export has ended; the last answer. As a patient client does, no faster than it may.
     pub fn poll(&self, polling_location: &str) -> Reply {
         let started = Instant::now();
+        thread::sleep(HEAD_START);
         loop {
             let reply = self.get(polling_location);
             if !matches!(reply.status, 202 | 429) {
@@ -101,26 +124,64 @@ impl Server {
         }
     }
 
+    /// Polls until files are being written; that answer. The export must be one that takes a while.
+    pub fn poll_until_running(&self, polling_location: &str) -> Reply {
+        loop {
+            let reply = self.get(polling_location);
+            assert_eq!(reply.status, 202, "the export ended too soon: {reply:?}");
+            if reply.header("x-progress").is_some_and(|progress| progress.starts_with("running")) {
+                return reply;
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+    }
+
     /// Kicks off and waits; polling location and manifest.
     pub fn export(&self, target: &str) -> (String, Value) {
-        let location = self.kick_off(target);
+        self.finish(&self.get(target))
+    }
+
+    /// Waits for a kick-off that must have been accepted; polling location and manifest.
+    pub fn finish(&self, accepted: &Reply) -> (String, Value) {
+        let location = self.accepted(accepted);
         let reply = self.poll(&location);
         assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
         (location, reply.json())
     }
 
+    /// Kicks off and waits; all exported lines. Nothing may be reported.
+    pub fn exported(&self, target: &str) -> Vec<String> {
+        let (_, manifest) = self.export(target);
+        assert_eq!(manifest["error"], serde_json::json!([]));
+        self.lines(&manifest, "output")
+    }
+
     /// All lines of the files of a section of a manifest, which must be as the manifest says.
     pub fn lines(&self, manifest: &Value, section: &str) -> Vec<String> {
         let mut lines = Vec::new();
-        for item in manifest[section].as_array().expect("an array of files") {
-            let reply = self.get(&self.target_of(item["url"].as_str().expect("a URL")));
-            assert_eq!(reply.status, 200);
+        for (item, reply) in self.files(manifest, section) {
             let text = String::from_utf8(reply.body).expect("UTF-8");
             let of_file: Vec<String> = text.lines().map(str::to_owned).collect();
             assert_eq!(item["count"], of_file.len(), "count of {}", item["url"]);
             lines.extend(of_file);
         }
         lines
+    }
+
+    /// The items of a section of a manifest, each with the answer that its URL gives, which must be 200.
+    pub fn files(&self, manifest: &Value, section: &str) -> Vec<(Value, Reply)> {
+        let items = manifest[section].as_array().expect("an array of files");
+        let get = |item: &Value| {
+            let reply = self.get(&self.file_target(item));
+            assert_eq!(reply.status, 200, "{}", item["url"]);
+            (item.clone(), reply)
+        };
+        items.iter().map(get).collect()
+    }
+
+    /// The target of the file of an item of a manifest.
+    pub fn file_target(&self, item: &Value) -> String {
+        self.target_of(item["url"].as_str().expect("a URL"))
     }
 
     /// Where its jobs and files are.
@@ -140,6 +201,12 @@ impl Server {
     }
 }
 
+impl Via for Server {
+    fn via(&self) -> &'static str {
+        "http-component"
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -153,6 +220,14 @@ pub fn ehi() -> PathBuf {
     let ehi = test.ancestors().nth(2).expect("target/<profile>/deps").join("ehi");
     assert!(ehi.is_file(), "`{}` is missing: build it, or run `cargo xtask test`", ehi.display());
     ehi
+}
+
+/// A component that the build made: `engine` or `engine-marker`.
+pub fn component(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test program");
+    let component = test.ancestors().nth(3).expect("target").join("engine").join(name).with_extension("wasm");
+    assert!(component.is_file(), "`{}` is missing: run `cargo xtask test`", component.display());
+    component
 }
 
 /// Runs `ehi` with those arguments.
@@ -194,5 +269,14 @@ fn log(state: &Path) -> Stdio {
 /// What a Bulk Data client sends with a kick-off.
 pub const KICK_OFF_HEADERS: [(&str, &str); 2] = [("Accept", "application/fhir+json"), ("Prefer", "respond-async")];
 
+/// The same, and what is not supported may be left aside.
+pub const LENIENT: (&str, &str) = ("Prefer", "respond-async, handling=lenient");
+
+/// Makes an export of some thousand resources take a second or so: every file is synced to the disk.
+pub const MANY_FILES: [&str; 2] = ["--shard-resources", "5"];
+
+/// In which most small exports end, so that one poll is enough.
+const HEAD_START: Duration = Duration::from_millis(40);
+
 /// A little more than the server's own bound.
-const POLL_INTERVAL: Duration = Duration::from_millis(220);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(220);

@@ -152,8 +152,7 @@ impl Stored {
 
 fn record(state: &Path, job: &str) -> Value {
     let database = Connection::open(state.join("jobs.sqlite")).unwrap();
-    let record: String =
-        database.query_row("SELECT record FROM job WHERE id = ?1", [job], |row| row.get(0)).unwrap();
+    let record: String = database.query_row("SELECT record FROM job WHERE id = ?1", [job], |row| row.get(0)).unwrap();
     serde_json::from_str(&record).unwrap()
 }
 

@@ -25,13 +25,26 @@ pub(crate) struct ComponentArgs {
 
 pub(crate) fn run(workspace: &Workspace, args: &ComponentArgs) -> Result<()> {
     encode(workspace)?;
+    build(workspace, &["--bin", AOT], args.release)?;
+    compile_ahead(workspace, if args.release { "release" } else { "debug" })
+}
+
+/// Builds all programs of the host, with the engine as it is now inside.
+pub(crate) fn programs(workspace: &Workspace) -> Result<()> {
+    encode(workspace)?;
+    build(workspace, &["--lib", "--bins"], false)?;
+    compile_ahead(workspace, "debug")?;
+    // The engine that was just compiled goes into `ehi`.
+    build(workspace, &["--lib", "--bins"], false)
+}
+
+fn build(workspace: &Workspace, what: &[&str], release: bool) -> Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.arg("build").args(Workspace::HOST_CRATES).args(["--bin", AOT]);
-    if args.release {
+    cargo.arg("build").args(Workspace::HOST_CRATES).args(what);
+    if release {
         cargo.arg("--release");
     }
-    command::run(&mut cargo)?;
-    compile_ahead(workspace, if args.release { "release" } else { "debug" })
+    command::run(&mut cargo)
 }
 
 /// Makes the components: `engine.wasm`, and `engine-marker.wasm` with feature `marker`.

@@ -3,6 +3,7 @@
 mod command;
 mod committed;
 mod component;
+mod demo;
 mod deny;
 mod freshness;
 mod generate;
@@ -20,6 +21,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use component::ComponentArgs;
+use demo::DemoArgs;
 use generate::GenArgs;
 use header::HeaderArgs;
 use requirements::RequirementsArgs;
@@ -28,8 +30,8 @@ use workspace::Workspace;
 
 /// Builds, generates and tests what plain cargo cannot
 ///
-/// A newcomer needs `cargo xtask test` alone: it sets up the machine, builds every face of the engine and runs what
-/// CI runs. The other tasks are its parts, for work on one of them. Build output goes to cargo's target directory.
+/// A newcomer needs two: `demo` shows a real export, `test` builds every face of the engine and runs what CI runs. Each
+/// sets up the machine itself. The other tasks are its parts, for work on one of them. Build output goes to cargo's target directory.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
 struct Cli {
@@ -39,6 +41,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Watch a real export: sample data, server, kick-off, polling, manifest, files, all checked
+    ///
+    /// Exports everything, all patients and one group over HTTP, holds every file against its row of the manifest, and
+    /// leaves files and manifests in a folder that it names.
+    Demo(DemoArgs),
+
     /// Run everything that CI runs
     ///
     /// Steps run in order and stop at the first that fails; at the end stands how long each took. What a machine
@@ -87,6 +95,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<()> {
     let workspace = Workspace::find()?;
     match cli.task {
+        Task::Demo(args) => demo::run(&workspace, &args),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Setup => setup::run(&workspace),
         Task::Component(args) => component::run(&workspace, &args),
@@ -99,6 +108,7 @@ fn run(cli: Cli) -> Result<()> {
 }
 
 const EXAMPLES: &str = "Examples:
+  cargo xtask demo            for a first look
   cargo xtask test            before every commit
   cargo xtask test --fast     while you work
   cargo xtask component       after a change in core, to try it with `ehi serve`

@@ -17,6 +17,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// What building and running `ehi` needs.
+pub(crate) fn for_host(workspace: &Workspace) -> Result<()> {
+    wasm_target(workspace)?;
+    let missing = PROGRAMS.iter().filter(|program| program.name == "cc").find_map(|program| program.look(workspace));
+    missing.map_or(Ok(()), |missing| bail!("{missing}"))
+}
+
 fn components(workspace: &Workspace) -> Result<()> {
     for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         if command::probe(workspace.cargo().args([subcommand, "--version"])).is_none() {

@@ -47,7 +47,7 @@ enum Outcome {
 }
 
 /// The cheap and the likely to fail stand first. What the tests load is built before them.
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     step("set-up", true, |workspace| setup::run(workspace).map(passed)),
     step("format", true, format),
     step("lints", true, host_lints),
@@ -56,7 +56,8 @@ const STEPS: [Step; 15] = [
     step("C header", true, |workspace| header::generate(workspace, Mode::Check).map(passed)),
     step("libraries and programs", true, build),
     step("component", true, component),
-    step("npm package", true, |workspace| js::run(workspace).map(passed)),
+    step("programs with their engine", true, build),
+    step("npm package", true, npm_package),
     step("documentation", false, documentation),
     step("examples in the documentation", false, doctests),
     step("tests of these tasks", false, own_tests),
@@ -144,6 +145,13 @@ fn build(workspace: &Workspace) -> Result<Outcome> {
 fn component(workspace: &Workspace) -> Result<Outcome> {
     component::encode(workspace)?;
     component::compile_ahead(workspace, "debug").map(passed)
+}
+
+fn npm_package(workspace: &Workspace) -> Result<Outcome> {
+    js::run(workspace)?;
+    let mut node = workspace.program("node");
+    node.args(["--test", "wasm/js/tests/export.mjs", "wasm/js/tests/values.mjs"]);
+    command::run(&mut node).map(passed)
 }
 
 fn documentation(workspace: &Workspace) -> Result<Outcome> {

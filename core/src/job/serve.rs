@@ -187,7 +187,7 @@ impl Job {
     /// without a server. A client that asks gets absolute ones.
     pub fn manifest_head(&self) -> ManifestHead {
         let plan = &self.record.plan;
-        let left_out = plan.left_out().map(|text| (String::from("leftOut"), text.to_owned()));
+        let left_out = plan.left_out().map(|text| (String::from("leftOut"), text));
         ManifestHead {
             edition: plan.edition,
             transaction_time: plan.transaction_time.unwrap_or(self.record.created),

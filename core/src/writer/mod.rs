@@ -7,6 +7,8 @@ mod output;
 mod report;
 mod select;
 mod shards;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -42,6 +44,8 @@ pub struct Writer<'p> {
     line: u64,
     /// Where the begun line began, if that was in an earlier block.
     begun_at: Option<(Vec<u8>, u64)>,
+    /// Bytes taken of the begun line.
+    begun_bytes: usize,
     /// One past the last byte taken.
     end: Option<(Vec<u8>, u64)>,
     /// Where the first block must stand, after a resumption.
@@ -104,6 +108,7 @@ impl<'p> Writer<'p> {
             source: String::new(),
             line: 1,
             begun_at: None,
+            begun_bytes: 0,
             end: None,
             expected: None,
             superseded: false,
@@ -121,6 +126,7 @@ impl<'p> Writer<'p> {
                 for notice in &plan.notices {
                     writer.shards.report(&report::notice(notice), &Place::start());
                 }
+                writer.shards.advance(0);
             }
             Some(Resume::Start) | None => {}
         }
@@ -156,18 +162,16 @@ impl<'p> Writer<'p> {
                 None => (at.cursor, offset),
             };
             let (taken, line) = self.lines.take(rest);
+            self.begun_bytes += taken;
             if let Some(line) = line {
                 let place = Place { cursor: begun_cursor, offset: begun_offset, source: &self.source, line: self.line };
                 let superseded = std::mem::take(&mut self.superseded);
                 take_line(&self.selector, &mut self.shards, &line, &place, superseded, self.line_bytes_max);
-                self.lines.clear();
                 self.begun_at = None;
-                self.line += 1;
-                self.counts.lines += 1;
+                self.end_line();
             } else if self.begun_at.is_none() {
                 self.begun_at = Some((at.cursor.to_vec(), offset));
             }
-            self.shards.advance(taken);
             offset += taken as u64;
             rest = rest.get(taken..).unwrap_or_default();
         }
@@ -219,9 +223,15 @@ impl<'p> Writer<'p> {
         let place = Place { cursor: &cursor, offset, source: &self.source, line: self.line };
         let superseded = std::mem::take(&mut self.superseded);
         take_line(&self.selector, &mut self.shards, &self.lines.line(), &place, superseded, self.line_bytes_max);
+        self.end_line();
+    }
+
+    fn end_line(&mut self) {
         self.lines.clear();
         self.line += 1;
         self.counts.lines += 1;
+        // Counted by whole lines, so that it does not depend on how blocks are cut.
+        self.shards.advance(std::mem::take(&mut self.begun_bytes));
     }
 }
 
@@ -292,6 +302,5 @@ fn take_line(
             shards.resource(&resource_type, text, place);
         }
         Ok(Verdict::Later) => shards.report(&report::later(place), place),
-        Ok(Verdict::Shared) => shards.report(&report::shared(place), place),
     }
 }

@@ -32,11 +32,6 @@ pub(super) fn later(place: &Place<'_>) -> OperationOutcome {
     about(place, Severity::Information, IssueCode::Informational, text)
 }
 
-pub(super) fn shared(place: &Place<'_>) -> OperationOutcome {
-    let text = "withheld: it is also in the compartment of a patient who is not part of this export";
-    about(place, Severity::Information, IssueCode::Suppressed, text)
-}
-
 pub(super) fn notice(issue: &Issue) -> OperationOutcome {
     OperationOutcome::new(issue.clone())
 }

@@ -38,8 +38,6 @@ pub(super) enum Verdict {
     Out,
     /// Changed after the transaction time.
     Later,
-    /// Withheld for the sake of a patient who is not exported.
-    Shared,
 }
 
 struct TypeRule {
@@ -54,12 +52,6 @@ enum Patients<'p> {
     Whatever,
     All,
     Listed(Population<'p>),
-}
-
-enum Membership {
-    In,
-    Out,
-    Shared,
 }
 
 impl<'p> Selector<'p> {
@@ -112,34 +104,30 @@ impl<'p> Selector<'p> {
             }
             // Membership comes first below, so that nothing is said about the resources of other patients.
             if updated > self.until {
-                return Ok(if matches!(self.membership(rule, &header), Membership::In) {
-                    Verdict::Later
-                } else {
-                    Verdict::Out
-                });
+                return Ok(if self.belongs(rule, &header) { Verdict::Later } else { Verdict::Out });
             }
         }
-        Ok(match self.membership(rule, &header) {
-            Membership::In if undated => Verdict::InUndated(rule.resource_type.clone()),
-            Membership::In => Verdict::In(rule.resource_type.clone()),
-            Membership::Out => Verdict::Out,
-            Membership::Shared => Verdict::Shared,
+        Ok(match self.belongs(rule, &header) {
+            true if undated => Verdict::InUndated(rule.resource_type.clone()),
+            true => Verdict::In(rule.resource_type.clone()),
+            false => Verdict::Out,
         })
     }
 
     /// Whether the resource belongs to the patients of the export (BD-KICK-09). A Patient belongs by its own id alone;
     /// any other resource by its references to patients. One that refers to a listed and to an unlisted patient is in
     /// the unlisted one's compartment too, and is withheld unless the deployment says otherwise (BD-PAT-02, BD-PAT-06).
-    fn membership(&self, rule: &TypeRule, header: &Header<'_>) -> Membership {
+    /// That is said in the manifest for every such export alike, not of the single line: it would tell of the other.
+    fn belongs(&self, rule: &TypeRule, header: &Header<'_>) -> bool {
         let listed = |id: &str| match &self.patients {
             Patients::Whatever | Patients::All => true,
             Patients::Listed(population) => population.contains(id),
         };
         if matches!(self.patients, Patients::Whatever) {
-            return Membership::In;
+            return true;
         }
         if rule.resource_type.as_str() == "Patient" {
-            return if listed(&header.id) { Membership::In } else { Membership::Out };
+            return listed(&header.id);
         }
         let mut found: Vec<Cow<'_, str>> = Vec::new();
         for (name, element) in &header.captured {
@@ -151,10 +139,6 @@ impl<'p> Selector<'p> {
         for id in found.iter().filter_map(|reference| local_id(reference, "Patient", &self.base_url)) {
             if listed(id) { has_listed = true } else { has_unlisted = true }
         }
-        match (has_listed, has_unlisted) {
-            (true, true) if !self.export_shared => Membership::Shared,
-            (true, _) => Membership::In,
-            (false, _) => Membership::Out,
-        }
+        has_listed && (self.export_shared || !has_unlisted)
     }
 }

@@ -44,8 +44,10 @@ pub(super) struct Shards {
     open: BTreeMap<Kind, OpenFile>,
     /// Per kind: records seen, and what the checkpoint we started from says of it.
     kinds: BTreeMap<Kind, KindState>,
-    /// Bytes of input taken.
+    /// Bytes of input before the present line.
     taken: u64,
+    /// The present line, counted from where this writer began; 0 before the first.
+    line: u64,
     /// `taken` when the oldest open file was opened.
     oldest: Option<u64>,
     files: u32,
@@ -65,6 +67,16 @@ struct KindState {
     published_before: u64,
     /// The number of the next file.
     next: u32,
+    /// The last line that had a record of this kind, and how many were seen before it.
+    last_line: u64,
+    seen_before: u64,
+}
+
+impl KindState {
+    /// Records seen before that line began: one line may give records of two kinds, and both come again with it.
+    fn seen_before(&self, line: u64) -> u64 {
+        if self.last_line == line { self.seen_before } else { self.seen }
+    }
 }
 
 struct OpenFile {
@@ -76,7 +88,7 @@ struct OpenFile {
     /// Where its first line begins.
     resume: Resume,
     taken: u64,
-    /// `seen` of every kind when it was opened.
+    /// Records of every kind seen before that line.
     seen: BTreeMap<Kind, u64>,
 }
 
@@ -90,7 +102,7 @@ impl Shards {
     pub(super) fn new(partition: u32, from: Option<&Checkpoint>, limits: WriterLimits) -> Self {
         let progress = from.map(|checkpoint| checkpoint.kinds.as_slice()).unwrap_or_default();
         let state = |kind: &KindProgress| {
-            let state = KindState { seen: 0, published_before: kind.published, next: kind.next };
+            let state = KindState { published_before: kind.published, next: kind.next, ..KindState::default() };
             ((kind.section, kind.resource_type.clone()), state)
         };
         Self {
@@ -99,6 +111,7 @@ impl Shards {
             open: BTreeMap::new(),
             kinds: progress.iter().map(state).collect(),
             taken: 0,
+            line: 0,
             oldest: None,
             files: 0,
             queue: VecDeque::new(),
@@ -109,9 +122,10 @@ impl Shards {
         }
     }
 
-    /// Notes that input was taken.
+    /// Notes that a line was taken.
     pub(super) fn advance(&mut self, bytes: usize) {
         self.taken = self.taken.saturating_add(bytes as u64);
+        self.line += 1;
     }
 
     pub(super) fn must_drain(&self) -> bool {
@@ -207,6 +221,7 @@ impl Shards {
 
     fn see(&mut self, kind: &Kind) {
         if let Some(state) = self.kinds.get_mut(kind) {
+            (state.seen_before, state.last_line) = (state.seen_before(self.line), self.line);
             state.seen += 1;
         }
     }
@@ -228,7 +243,7 @@ impl Shards {
             digester: self.limits.digest.then(Digester::default),
             resume: place.resume(),
             taken: self.taken,
-            seen: self.kinds.iter().map(|(kind, state)| (kind.clone(), state.seen)).collect(),
+            seen: self.seen_before_line(),
         };
         self.open.insert(kind.clone(), open);
         self.oldest = self.oldest.or(Some(self.taken));
@@ -245,17 +260,27 @@ impl Shards {
         self.queue.push_back(Queued::Close { file, count, bytes, sha256: digester.map(Digester::finish), checkpoint });
     }
 
+    fn seen_before_line(&self) -> BTreeMap<Kind, u64> {
+        self.kinds.iter().map(|(kind, state)| (kind.clone(), state.seen_before(self.line))).collect()
+    }
+
     /// Where to go on when everything closed so far is published; `place` is the line that comes next.
     fn checkpoint(&self, place: &Place<'_>) -> Checkpoint {
         // Of files opened at the same byte of input, the one whose numbers are smallest was opened first.
         let oldest = self.open.values().min_by_key(|open| open.file);
         let resume = oldest.map_or_else(|| place.resume(), |open| open.resume.clone());
+        let seen_there = match (&resume, oldest) {
+            // What comes before the first line, comes again.
+            (Resume::Start, _) => BTreeMap::new(),
+            (Resume::At { .. }, Some(oldest)) => oldest.seen.clone(),
+            (Resume::At { .. }, None) => self.seen_before_line(),
+        };
         let kinds = self.kinds.iter().map(|(kind, state)| {
             let in_open_file = self.open.get(kind).map_or(0, |open| open.count);
             let published = (state.seen - in_open_file).max(state.published_before);
             // INVARIANT: no file of this kind was open when the oldest was opened, or it would be older; so all that was
             // seen then is published now.
-            let seen_there = oldest.map_or(state.seen, |oldest| oldest.seen.get(kind).copied().unwrap_or(0));
+            let seen_there = seen_there.get(kind).copied().unwrap_or(0);
             let opened = u32::from(in_open_file > 0);
             KindProgress {
                 section: kind.0,

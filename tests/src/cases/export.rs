@@ -80,10 +80,10 @@ impl Player<'_> {
         population: Option<&[u8]>,
         from: Option<&Checkpoint>,
     ) -> Result<Attempt> {
-        let mut engine = self.engines.instance()?;
         let record = &self.store.job(run.id)?.job.record;
-        let plan = self.transcript.take("plan", engine.plan(record))?;
+        let plan = self.transcript.take("plan", self.engine.plan(record))?;
         let limits = &self.case.limits;
+        let mut engine = self.engines.instance()?;
         let mut session = engine.writer(&plan, run.partition, population, from, limits)?;
         if run.is_lost() {
             return Ok(Attempt::Lost);

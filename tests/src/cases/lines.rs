@@ -1,11 +1,11 @@
-//! Bytes in a case file: text, JSON as it stands there, or base64 for what is not text.
+//! Bytes in a case file: text, JSON as it stands there, base64 for what is not text, or text that repeats.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
 /// Bytes that are written as a JSON string, which is their text; as any other JSON value, which stands for itself byte for
-/// byte; or as `{"base64": "…"}`.
+/// byte; as `{"base64": "…"}`; or as `{"repeat": [["…", 3], …]}`, texts and how often each stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text(Vec<u8>);
 
@@ -63,17 +63,21 @@ impl<'de> Deserialize<'de> for Source {
 
 fn read(json: &str) -> Result<Vec<u8>> {
     #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Base64 {
-        base64: String,
+    #[serde(rename_all = "camelCase")]
+    enum Written {
+        Base64(String),
+        Repeat(Vec<(String, usize)>),
     }
     if json.starts_with('"') {
         return Ok(serde_json::from_str::<String>(json)?.into_bytes());
     }
-    if let Ok(Base64 { base64 }) = serde_json::from_str(json) {
-        return decode_base64(&base64);
+    match serde_json::from_str(json) {
+        Ok(Written::Base64(text)) => decode_base64(&text),
+        Ok(Written::Repeat(parts)) => {
+            Ok(parts.iter().flat_map(|(text, times)| text.bytes().cycle().take(text.len() * times)).collect())
+        }
+        Err(_) => Ok(json.as_bytes().to_vec()),
     }
-    Ok(json.as_bytes().to_vec())
 }
 
 /// RFC 4648 §4, with padding.
@@ -113,6 +117,7 @@ mod tests {
         assert_eq!(read(r#""a\nb""#).unwrap(), b"a\nb");
         assert_eq!(read(r#"{"b":1.10, "a":"\u0041"}"#).unwrap(), br#"{"b":1.10, "a":"\u0041"}"#);
         assert_eq!(read(r#"{"base64":"/w=="}"#).unwrap(), b"\xff");
+        assert_eq!(read(r#"{"repeat":[["ab",2],["c",3],["d",0]]}"#).unwrap(), b"ababccc");
         assert!(read(r#"{"base64":"/w="}"#).is_err());
     }
 

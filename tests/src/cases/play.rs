@@ -1,4 +1,4 @@
-//! Plays a case the way a host would: a fresh instance for each request, jobs and files in a store.
+//! Plays a case the way a host would: a fresh instance for each step, jobs and files in a store.
 
 use anyhow::{Context, Result, bail, ensure};
 use ehi_core::{
@@ -49,8 +49,11 @@ impl Run {
 
 /// Plays a case and holds what comes back against what it expects.
 pub fn run(case: &Case, engines: &dyn Engines, manner: Manner) -> Result<Run> {
-    let mut player = Player::new(case, engines, manner);
+    let mut player = Player::new(case, engines, manner)?;
     for (index, step) in case.steps.iter().enumerate() {
+        if index > 0 {
+            player.engine = engines.instance()?;
+        }
         player.step(step).with_context(|| format!("step {}", index + 1))?;
     }
     Ok(Run { transcript: player.transcript.into_entries(), visible: player.visible, files: player.files })
@@ -68,6 +71,8 @@ pub(super) struct Reply {
 pub(super) struct Player<'c> {
     pub(super) case: &'c Case,
     pub(super) engines: &'c dyn Engines,
+    /// The instance of this step; a writer has one of its own.
+    pub(super) engine: Box<dyn Engine>,
     pub(super) manner: Manner,
     pub(super) cuts: Option<Cuts>,
     pub(super) now: i64,
@@ -88,7 +93,7 @@ struct Latest {
 }
 
 impl<'c> Player<'c> {
-    fn new(case: &'c Case, engines: &'c dyn Engines, manner: Manner) -> Self {
+    fn new(case: &'c Case, engines: &'c dyn Engines, manner: Manner) -> Result<Self> {
         let cuts = match manner {
             // Each case on its own scale.
             Manner::Cut(seed) => Some(Cuts::with_seed(
@@ -96,9 +101,10 @@ impl<'c> Player<'c> {
             )),
             Manner::Whole | Manner::CrashAfter(_) => None,
         };
-        Self {
+        Ok(Self {
             case,
             engines,
+            engine: engines.instance()?,
             manner,
             cuts,
             now: case.now,
@@ -108,7 +114,7 @@ impl<'c> Player<'c> {
             files: 0,
             accepted: 0,
             latest: None,
-        }
+        })
     }
 
     fn step(&mut self, step: &Step) -> Result<()> {
@@ -152,13 +158,12 @@ impl<'c> Player<'c> {
     }
 
     fn answer(&mut self, head: &RequestHead, body: &[u8], principal: &Principal) -> Result<Reply> {
-        let mut engine = self.engines.instance()?;
-        match self.transcript.take("route", engine.route(head, body, principal))? {
-            Routed::Respond(response) => self.deliver(&mut *engine, head, None, response),
+        match self.transcript.take("route", self.engine.route(head, body, principal))? {
+            Routed::Respond(response) => self.deliver(head, None, response),
             Routed::KickOff { kick_off, needs } => {
                 let facts = self.store.facts(self.case, &needs);
                 let entropy = [self.accepted + 1; 16];
-                let decided = engine.decide(&kick_off, principal, &facts, entropy, self.now);
+                let decided = self.engine.decide(&kick_off, principal, &facts, entropy, self.now);
                 let response = match self.transcript.take("decide", decided)? {
                     Decided::Accepted(accepted) => {
                         let id = accepted.id.to_string();
@@ -170,38 +175,32 @@ impl<'c> Player<'c> {
                     }
                     Decided::Refused(response) => response,
                 };
-                self.deliver(&mut *engine, head, None, response)
+                self.deliver(head, None, response)
             }
             Routed::Job(id) => {
                 let id = id.to_string();
                 let Some(kept) = self.store.jobs.get_mut(&id) else {
-                    let response = self.transcript.take("notFound", engine.not_found())?;
-                    return self.deliver(&mut *engine, head, None, response);
+                    let response = self.transcript.take("notFound", self.engine.not_found())?;
+                    return self.deliver(head, None, response);
                 };
                 let client = match principal {
                     Principal::Known { client, .. } => Some(client.clone()),
                     Principal::Anonymous | Principal::Open => None,
                 };
                 let account = kept.accounts.get(&client).copied().unwrap_or_default();
-                let answered = engine.handle_request(&kept.job.record, account, head, body, principal, self.now);
+                let answered = self.engine.handle_request(&kept.job.record, account, head, body, principal, self.now);
                 let answered = self.transcript.take("handleRequest", answered)?;
                 kept.accounts.extend(answered.account.map(|account| (client, account)));
                 if let Some(job) = answered.job {
                     kept.job = job;
                 }
-                self.deliver(&mut *engine, head, Some(&id), answered.response)
+                self.deliver(head, Some(&id), answered.response)
             }
         }
     }
 
     /// Turns what an embedder streams into bytes.
-    fn deliver(
-        &mut self,
-        engine: &mut dyn Engine,
-        head: &RequestHead,
-        id: Option<&str>,
-        response: Response,
-    ) -> Result<Reply> {
+    fn deliver(&mut self, head: &RequestHead, id: Option<&str>, response: Response) -> Result<Reply> {
         let Response { status, headers, body } = response;
         let reply = |body: Vec<u8>, is_file| Reply { status, headers, body, is_file };
         Ok(match body {
@@ -210,7 +209,7 @@ impl<'c> Player<'c> {
             Body::Manifest(head) => {
                 let mut rows = self.store.job(id.context("a manifest without a job")?)?.rows.clone();
                 rows.sort_by_key(|row| row.section);
-                let mut session = engine.manifest(&head)?;
+                let mut session = self.engine.manifest(&head)?;
                 let mut bytes = Vec::new();
                 for row in &rows {
                     bytes.extend(session.row(row)?);
@@ -223,11 +222,13 @@ impl<'c> Player<'c> {
                 let id = id.context("a file without a job")?;
                 let kept = self.store.job(id)?;
                 let response = match kept.rows.iter().find(|row| row.name == name) {
-                    Some(row) => self.transcript.take("serveFile", engine.serve_file(&kept.job.record, row, head))?,
-                    None => self.transcript.take("notFound", engine.not_found())?,
+                    Some(row) => {
+                        self.transcript.take("serveFile", self.engine.serve_file(&kept.job.record, row, head))?
+                    }
+                    None => self.transcript.take("notFound", self.engine.not_found())?,
                 };
                 ensure!(!matches!(response.body, Body::Row(_)), "a row was looked up and is asked for again");
-                self.deliver(engine, head, Some(id), response)?
+                self.deliver(head, Some(id), response)?
             }
             Body::Object { key, range } => {
                 let bytes = self.store.files.get(&key).context("no file has that key")?;
@@ -257,9 +258,8 @@ impl<'c> Player<'c> {
 
     fn sweep(&mut self, expected: &Value) -> Result<()> {
         let id = self.latest_id()?;
-        let mut engine = self.engines.instance()?;
         let kept = self.store.job(&id)?;
-        let changed = self.transcript.take("handleTimeout", engine.handle_timeout(&kept.job.record, self.now))?;
+        let changed = self.transcript.take("handleTimeout", self.engine.handle_timeout(&kept.job.record, self.now))?;
         if let Some(job) = changed {
             kept.job = job;
         }
@@ -281,7 +281,7 @@ impl<'c> Player<'c> {
     pub(super) fn wants(&mut self, holder: &str) -> Result<Wants> {
         let id = self.latest_id()?;
         let record = &self.store.job(&id)?.job.record;
-        let wants = self.engines.instance()?.wants(record, holder, self.now);
+        let wants = self.engine.wants(record, holder, self.now);
         Ok(self.transcript.take("wants", wants)?)
     }
 
@@ -289,7 +289,7 @@ impl<'c> Player<'c> {
     pub(super) fn apply(&mut self, id: &str, command: &Command) -> Result<u64, EngineError> {
         let stored = |error: anyhow::Error| EngineError::Stopped(error.to_string());
         let record = &self.store.job(id).map_err(stored)?.job.record;
-        let applied = self.engines.instance()?.apply(record, command, self.now);
+        let applied = self.engine.apply(record, command, self.now);
         let applied = self.transcript.take("apply", applied)?;
         let epoch = applied.epoch.0;
         self.store.apply(id, applied).map_err(stored)?;

@@ -1,0 +1,298 @@
+//! An engine in another process: how a face in another language is driven by the same tests as the core.
+//!
+//! A driver reads calls on standard input and answers each on standard output, until its input ends. Both travel as frames:
+//! a count of parts, then each part as a length and bytes, numbers in 32 bits, little endian. The first part of a call is
+//! its name, the first of an answer `ok` or `refused`; what follows are arguments, outputs, or the text of the refusal.
+//! Values are JSON, other numbers decimal text, truths `0` and `1`.
+
+use std::{
+    io::{self, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use ehi_core::{
+    access::Principal,
+    http::Response,
+    job::{self, PollAccount, Wants},
+    kick_off::{Facts, KickOff},
+    manifest::{ManifestHead, OutputFile},
+    plan::ExportPlan,
+    values::{Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
+    writer::{Checkpoint, Progress, WriterLimits},
+};
+use ehi_host::engine::{Engine, EngineError, Engines, ManifestSession, WriterSession};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Engines that are each a driver's process.
+pub struct PipeEngines<F> {
+    command: F,
+    config: String,
+}
+
+impl<F: Fn() -> Command + Send + Sync> PipeEngines<F> {
+    /// `command` starts the driver; `config` is the endpoint's configuration, which the driver's face reads itself.
+    pub fn new(command: F, config: impl Into<String>) -> Self {
+        Self { command, config: config.into() }
+    }
+}
+
+impl<F: Fn() -> Command + Send + Sync> Engines for PipeEngines<F> {
+    fn instance(&self) -> Result<Box<dyn Engine>, EngineError> {
+        let mut engine = PipeEngine::start((self.command)())?;
+        engine.call_for::<0>("endpoint_new", &[self.config.as_bytes()])?;
+        Ok(Box::new(engine))
+    }
+}
+
+/// Compiles the driver in C against libehi, which cargo built beside the running test because this crate depends on it.
+pub fn compile_c_driver(folder: &Path) -> Result<PathBuf> {
+    let test = std::env::current_exe().context("where this test lies")?;
+    let mut beside = test.ancestors().skip(1).map(|folder| folder.join("libehi.a"));
+    let library = beside.find(|candidate| candidate.exists()).context("libehi.a does not lie beside this test")?;
+    let ffi = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ffi");
+    let driver = folder.join("c-driver");
+    let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    compiler.args(["-std=c11", "-I"]).arg(ffi.join("include")).arg(ffi.join("tests/c/driver.c")).arg(library);
+    let status = compiler.args(["-lpthread", "-lm", "-ldl", "-o"]).arg(&driver).status();
+    ensure!(status.context("no C compiler: install `cc` or set CC")?.success(), "the driver in C does not compile");
+    Ok(driver)
+}
+
+/// An engine that is a driver's process.
+struct PipeEngine {
+    process: Child,
+    /// `None` only while it is dropped.
+    calls: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl PipeEngine {
+    fn start(mut command: Command) -> Result<Self, EngineError> {
+        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut process = started.map_err(|error| stopped(format!("cannot start the driver: {error}")))?;
+        let (calls, answers) = (process.stdin.take(), process.stdout.take());
+        let answers = answers.map(BufReader::new).ok_or_else(|| stopped("the driver has no output"))?;
+        Ok(Self { process, calls, answers })
+    }
+
+    /// A call whose outputs are taken as they are.
+    fn call_for<const OUTPUTS: usize>(
+        &mut self,
+        name: &str,
+        arguments: &[&[u8]],
+    ) -> Result<[Vec<u8>; OUTPUTS], EngineError> {
+        let answer = self.exchange(name, arguments).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                stopped(format!("the driver ended within `{name}`"))
+            }
+            _ => stopped(format!("`{name}`: {error}")),
+        })?;
+        let mut parts = answer.into_iter();
+        match parts.next().as_deref() {
+            Some(b"ok") => parts.collect::<Vec<_>>().try_into().map_err(|outputs: Vec<_>| {
+                stopped(format!("`{name}` answered {} outputs in place of {OUTPUTS}", outputs.len()))
+            }),
+            Some(b"refused") => {
+                let text = parts.next().unwrap_or_default();
+                Err(EngineError::Refused(String::from_utf8_lossy(&text).into_owned()))
+            }
+            _ => Err(stopped(format!("`{name}` answered neither `ok` nor `refused`"))),
+        }
+    }
+
+    /// A call that answers with one value.
+    fn call<T: DeserializeOwned>(&mut self, name: &str, arguments: &[&[u8]]) -> Result<T, EngineError> {
+        let [value] = self.call_for(name, arguments)?;
+        read(name, &value)
+    }
+
+    fn exchange(&mut self, name: &str, arguments: &[&[u8]]) -> io::Result<Vec<Vec<u8>>> {
+        let calls = self.calls.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        calls.write_all(&frame(name, arguments)?)?;
+        calls.flush()?;
+        let count = self.number()?;
+        (0..count).map(|_| self.part()).collect()
+    }
+
+    fn part(&mut self) -> io::Result<Vec<u8>> {
+        let length = self.number()?;
+        let mut part = vec![0; length as usize];
+        self.answers.read_exact(&mut part)?;
+        Ok(part)
+    }
+
+    fn number(&mut self) -> io::Result<u32> {
+        let mut number = [0; 4];
+        self.answers.read_exact(&mut number)?;
+        Ok(u32::from_le_bytes(number))
+    }
+}
+
+/// The end of its input ends the driver, which so has the time to free what it holds.
+impl Drop for PipeEngine {
+    fn drop(&mut self) {
+        drop(self.calls.take());
+        if let Ok(status) = self.process.wait()
+            && !status.success()
+            && !std::thread::panicking()
+        {
+            panic!("the driver ended badly: {status}");
+        }
+    }
+}
+
+impl Engine for PipeEngine {
+    fn route(&mut self, head: &RequestHead, body: &[u8], principal: &Principal) -> Result<Routed, EngineError> {
+        self.call("route", &[&json(head)?, body, &json(principal)?])
+    }
+
+    fn decide(
+        &mut self,
+        kick_off: &KickOff,
+        principal: &Principal,
+        facts: &Facts,
+        entropy: [u8; 16],
+        now: i64,
+    ) -> Result<Decided, EngineError> {
+        self.call("decide", &[&json(kick_off)?, &json(principal)?, &json(facts)?, &entropy, &decimal(now)])
+    }
+
+    fn not_found(&mut self) -> Result<Response, EngineError> {
+        self.call("not_found", &[])
+    }
+
+    fn handle_request(
+        &mut self,
+        record: &str,
+        account: PollAccount,
+        head: &RequestHead,
+        body: &[u8],
+        principal: &Principal,
+        now: i64,
+    ) -> Result<Answered, EngineError> {
+        let (account, head, principal) = (json(&account)?, json(head)?, json(principal)?);
+        self.call("handle_request", &[record.as_bytes(), &account, &head, body, &principal, &decimal(now)])
+    }
+
+    fn serve_file(&mut self, record: &str, file: &OutputFile, head: &RequestHead) -> Result<Response, EngineError> {
+        self.call("serve_file", &[record.as_bytes(), &json(file)?, &json(head)?])
+    }
+
+    fn handle_timeout(&mut self, record: &str, now: i64) -> Result<Option<StoredJob>, EngineError> {
+        self.call("handle_timeout", &[record.as_bytes(), &decimal(now)])
+    }
+
+    fn wants(&mut self, record: &str, holder: &str, now: i64) -> Result<Wants, EngineError> {
+        self.call("wants", &[record.as_bytes(), holder.as_bytes(), &decimal(now)])
+    }
+
+    fn apply(&mut self, record: &str, command: &job::Command, now: i64) -> Result<Applied, EngineError> {
+        self.call("apply", &[record.as_bytes(), &json(command)?, &decimal(now)])
+    }
+
+    fn plan(&mut self, record: &str) -> Result<ExportPlan, EngineError> {
+        self.call("plan", &[record.as_bytes()])
+    }
+
+    fn manifest_head(&mut self, record: &str) -> Result<ManifestHead, EngineError> {
+        self.call("manifest_head", &[record.as_bytes()])
+    }
+
+    fn manifest<'e>(&'e mut self, head: &ManifestHead) -> Result<Box<dyn ManifestSession + 'e>, EngineError> {
+        let [] = self.call_for("manifest_new", &[&json(head)?])?;
+        Ok(Box::new(PipeManifest(self)))
+    }
+
+    fn writer<'e>(
+        &'e mut self,
+        plan: &ExportPlan,
+        partition: u32,
+        population: Option<&[u8]>,
+        from: Option<&Checkpoint>,
+        limits: &WriterLimits,
+    ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
+        let has_population: &[u8] = if population.is_some() { b"1" } else { b"0" };
+        let checkpoint = from.map(json).transpose()?.unwrap_or_default();
+        let (population, plan, limits) = (population.unwrap_or_default(), json(plan)?, json(limits)?);
+        let [] = self
+            .call_for("writer_new", &[&plan, &decimal(partition), has_population, population, &checkpoint, &limits])?;
+        Ok(Box::new(PipeWriter(self)))
+    }
+}
+
+struct PipeManifest<'e>(&'e mut PipeEngine);
+
+impl ManifestSession for PipeManifest<'_> {
+    fn row(&mut self, file: &OutputFile) -> Result<Vec<u8>, EngineError> {
+        let [piece] = self.0.call_for("manifest_row", &[&json(file)?])?;
+        Ok(piece)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
+        let [piece] = self.0.call_for("manifest_finish", &[])?;
+        Ok(piece)
+    }
+}
+
+struct PipeWriter<'e>(&'e mut PipeEngine);
+
+impl WriterSession for PipeWriter<'_> {
+    fn write_lines(&mut self, block: &[u8], name: &str, cursor: &[u8], offset: u64) -> Result<Progress, EngineError> {
+        let arguments = [block, name.as_bytes(), cursor, &decimal(offset)];
+        let [consumed, drain_first] = self.0.call_for("writer_write", &arguments)?;
+        Ok(Progress { consumed: read("writer_write", &consumed)?, drain_first: drain_first == b"1" })
+    }
+
+    fn supersede_next_line(&mut self) -> Result<(), EngineError> {
+        let [] = self.0.call_for("writer_supersede", &[])?;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), EngineError> {
+        let [] = self.0.call_for("writer_finish", &[])?;
+        Ok(())
+    }
+
+    fn poll_output(&mut self) -> Result<Option<WriterEvent>, EngineError> {
+        let [event, appended] = self.0.call_for("writer_poll", &[])?;
+        let mut event = read("writer_poll", &event)?;
+        if let Some(WriterEvent::Append { bytes, .. }) = &mut event {
+            *bytes = appended;
+        }
+        Ok(event)
+    }
+
+    fn counts(&mut self) -> Result<(u64, u64, u64), EngineError> {
+        let [lines, written, passed_over] = self.0.call_for("writer_counts", &[])?;
+        let number = |digits: &[u8]| read("writer_counts", digits);
+        Ok((number(&lines)?, number(&written)?, number(&passed_over)?))
+    }
+}
+
+fn frame(name: &str, arguments: &[&[u8]]) -> io::Result<Vec<u8>> {
+    let number = |number: usize| u32::try_from(number).map(u32::to_le_bytes).map_err(io::Error::other);
+    let mut frame = number(1 + arguments.len())?.to_vec();
+    for part in [name.as_bytes()].iter().chain(arguments) {
+        frame.extend(number(part.len())?);
+        frame.extend(*part);
+    }
+    Ok(frame)
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, EngineError> {
+    serde_json::to_vec(value).map_err(|error| stopped(error.to_string()))
+}
+
+fn read<T: DeserializeOwned>(name: &str, json: &[u8]) -> Result<T, EngineError> {
+    serde_json::from_slice(json).map_err(|error| stopped(format!("`{name}` answered another value: {error}")))
+}
+
+fn decimal(number: impl ToString) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+fn stopped(problem: impl Into<String>) -> EngineError {
+    EngineError::Stopped(problem.into())
+}
