@@ -205,7 +205,7 @@ fn link_static(mut compile: Command, program: &Path) -> PathBuf {
 
 fn succeed(command: &mut Command) -> Output {
     let output = command.output();
-    let output = output.unwrap_or_else(|error| panic!("cannot run {:?}: {error}", command.get_program()));
+    let output = output.unwrap_or_else(|error| panic!("cannot run {:?}: {error}; {NEEDED}", command.get_program()));
     let problem = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{problem}", output.status);
     output
@@ -275,6 +275,8 @@ fn read(relative: &str) -> String {
 fn path(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
 }
+
+const NEEDED: &str = "these tests need a C and a C++ compiler (`cc` and `c++`, or CC and CXX), and on Linux binutils";
 
 /// What rustc's `native-static-libs` lists and a C compiler does not link by itself.
 const SYSTEM_LIBRARIES: [&str; 3] = ["-lpthread", "-lm", "-ldl"];

@@ -1,9 +1,9 @@
 //! The conformance cases of `tests/cases`, and what runs them through any engine.
 //!
 //! A case is one behaviour, told as data: a deployment, its data, and what happens to it step by step (the format is
-//! documented in `tests/cases/README.md`). [`run`] plays it the way a host would, holds what comes back against what the case
-//! expects, and returns a full transcript: every call's whole answer, with every byte. Nothing in it comes from a clock or
-//! from randomness, so that two engines that behave alike have equal transcripts.
+//! documented in `tests/cases/README.md`). [`run`] plays it the way a host would, holds what comes back against what
+//! the case expects, and returns a full transcript: every call's whole answer, with every byte. Nothing in it comes
+//! from a clock or from randomness, so that two engines that behave alike have equal transcripts.
 
 mod check;
 mod expect;

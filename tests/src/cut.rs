@@ -1,8 +1,8 @@
-//! Cuts input at random places, so that every test that feeds bytes also feeds them in blocks that end anywhere: inside a
-//! line, an escape, a character, or between `\r` and `\n`.
+//! Cuts input at random places, so that every test that feeds bytes also feeds them in blocks that end anywhere: inside
+//! a line, an escape, a character, or between `\r` and `\n`.
 //!
-//! Where it is cut follows from a seed. Each run draws a new one; `EHI_CUT_SEED` replays an old one, and a test that fails
-//! prints it.
+//! Where it is cut follows from a seed. Each run draws a new one; `EHI_CUT_SEED` replays an old one, and a test that
+//! fails prints it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -33,8 +33,8 @@ impl Cuts {
 
     /// The input in blocks: together they are the input, and now and then one is empty.
     ///
-    /// Each input is cut on its own scale, from single bytes to some thousands, and a large one never into more than a few
-    /// thousand blocks.
+    /// Each input is cut on its own scale, from single bytes to some thousands, and a large one never into more than a
+    /// few thousand blocks.
     pub fn cut<'i>(&mut self, input: &'i [u8]) -> Vec<&'i [u8]> {
         let scale = (1 << (3 * self.random.below(5))).max(input.len() / BLOCKS);
         let mut blocks = Vec::new();
@@ -97,7 +97,8 @@ impl SplitMix64 {
 
 const SEED_VARIABLE: &str = "EHI_CUT_SEED";
 
-/// About how many blocks a large input is cut into: enough for every place to be hit over some runs, few enough for a test.
+/// About how many blocks a large input is cut into: enough for every place to be hit over some runs, few enough for a
+/// test.
 const BLOCKS: usize = 1000;
 
 #[cfg(test)]

@@ -55,6 +55,24 @@ impl Reply {
     }
 }
 
+/// Seconds since 1970 of an HTTP date in its preferred form (RFC 9110 §5.6.7), such as
+/// `Sun, 06 Nov 1994 08:49:37 GMT`; `None` for anything else.
+pub fn date(text: &str) -> Option<i64> {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    if shape.len() != 29 || shape[3..8] != *", 00 " || shape[11..] != *" 0000 00:00:00 GMT" {
+        return None;
+    }
+    let number = |from: usize, to: usize| text[from..to].parse::<i64>().ok();
+    let month = i64::try_from(MONTHS.iter().position(|month| *month == &text[8..11])?).ok()?;
+    let (day, year) = (number(5, 7)?, number(12, 16)?);
+    // Days of the civil calendar, the year beginning in March.
+    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    let weekday = WEEKDAYS[usize::try_from((days + 4) % 7).ok()?];
+    let seconds = number(17, 19)? * 3600 + number(20, 22)? * 60 + number(23, 25)?;
+    (weekday == &text[..3]).then_some(days * 86_400 + seconds)
+}
+
 /// Sends a request to `host:port` and reads the whole answer. Header `Host` is added unless given.
 pub fn send(
     address: &str,
@@ -114,5 +132,27 @@ fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
         }
         body.extend_from_slice(rest.get(..size)?);
         rest = rest.get(size + 2..)?;
+    }
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_strictly() {
+        for (text, seconds) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", 1_709_251_199),
+        ] {
+            assert_eq!(date(text), Some(seconds), "{text}");
+        }
+        for wrong in ["", "Mon, 06 Nov 1994 08:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 UTC"] {
+            assert_eq!(date(wrong), None, "{wrong}");
+        }
     }
 }

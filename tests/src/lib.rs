@@ -4,6 +4,7 @@
 pub mod cases;
 pub mod cut;
 pub mod http;
+pub mod pipe;
 pub mod records;
 pub mod requirement;
 pub mod server;

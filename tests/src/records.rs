@@ -94,7 +94,8 @@ pub fn parse(line: &str) -> Value {
 
 /// Every line of every NDJSON file of a folder, file after file by name.
 pub fn all_lines(folder: &Path) -> Vec<String> {
-    let mut paths: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<_> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     paths.sort();
     let texts = paths.iter().map(|path| fs::read_to_string(path).expect("UTF-8"));
     texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()

@@ -1,7 +1,7 @@
 //! The list of requirements, and the word of a test that it reached some of them.
 //!
-//! [`requirement!`](crate::requirement!) stands inside the test that asserts the rows, **behind** those assertions: a test
-//! that fails has then claimed nothing. `cargo xtask requirements` holds the claims of a run against
+//! [`requirement!`](crate::requirement!) stands inside the test that asserts the rows, **behind** those assertions: a
+//! test that fails has then claimed nothing. `cargo xtask requirements` holds the claims of a run against
 //! `tests/requirements.toml`; what is asked of servers counts only by `http-component`.
 
 use std::{collections::BTreeSet, fs, io::Write, path::Path, sync::LazyLock};
@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// Says that the test it stands in has just asserted these requirements, and through which face.
 ///
-/// `via` is the name of a face (`"core"`, `"host"`, `"c"`, `"js"`, `"http-component"`) or anything that is [`Via`], such as
-/// the handle of a running server. It has to be reached on the test's own thread, for the record names the test by it.
+/// `via` is the name of a face (`"core"`, `"host"`, `"c"`, `"js"`, `"http-component"`) or anything that is [`Via`],
+/// such as the handle of a running server. It has to be reached on the test's own thread, for the record names the test
+/// by it.
 ///
 /// ```no_run
 /// # fn deletes_a_job() {
@@ -88,8 +89,8 @@ fn record(folder: &Path, via: &str, test: &str, ids: &[&str]) -> std::io::Result
     fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(&lines)
 }
 
-/// The name under which a test can be run: crate, then the test's path in it. The harness names each test's thread after
-/// the test's path, under nextest too, where every test has a process of its own.
+/// The name under which a test can be run: crate, then the test's path in it. The harness names each test's thread
+/// after the test's path, under nextest too, where every test has a process of its own.
 fn test_name(module: &str) -> String {
     let thread = std::thread::current();
     let test = thread.name().filter(|name| *name != "main");

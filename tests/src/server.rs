@@ -124,16 +124,20 @@ impl Server {
         }
     }
 
-    /// Polls until files are being written; that answer. The export must be one that takes a while.
-    pub fn poll_until_running(&self, polling_location: &str) -> Reply {
-        loop {
-            let reply = self.get(polling_location);
-            assert_eq!(reply.status, 202, "the export ended too soon: {reply:?}");
+    /// Kicks off and polls while files are being written; polling location and that answer. The export must be one that
+    /// takes a little while.
+    pub fn catch_running(&self, target: &str) -> (String, Reply) {
+        for attempt in 0..CATCHES_MAX {
+            let location = self.kick_off(target);
+            // Too early now and too late then, it hits the moment at some time, on fast machines and on slow ones.
+            thread::sleep(Duration::from_millis((30 + attempt * 17) % 120));
+            let reply = self.get(&location);
             if reply.header("x-progress").is_some_and(|progress| progress.starts_with("running")) {
-                return reply;
+                return (location, reply);
             }
-            thread::sleep(POLL_INTERVAL);
+            assert_eq!(self.delete(&location).status, 202);
         }
+        panic!("no export was seen running");
     }
 
     /// Kicks off and waits; polling location and manifest.
@@ -272,8 +276,11 @@ pub const KICK_OFF_HEADERS: [(&str, &str); 2] = [("Accept", "application/fhir+js
 /// The same, and what is not supported may be left aside.
 pub const LENIENT: (&str, &str) = ("Prefer", "respond-async, handling=lenient");
 
-/// Makes an export of some thousand resources take a second or so: every file is synced to the disk.
-pub const MANY_FILES: [&str; 2] = ["--shard-resources", "5"];
+/// Makes an export of a thousand resources take a while: every file is synced to the disk.
+pub const MANY_FILES: [&str; 2] = ["--shard-resources", "8"];
+
+/// How many exports to kick off until one is seen running.
+const CATCHES_MAX: u64 = 100;
 
 /// In which most small exports end, so that one poll is enough.
 const HEAD_START: Duration = Duration::from_millis(40);

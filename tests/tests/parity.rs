@@ -1,13 +1,17 @@
 //! Every case through every face: what each expects comes true, and all faces give the same full transcript.
 
-use std::fmt::Display;
+use std::{fmt::Display, process::Command};
 
 use anyhow::{Context, Result, bail};
-use ehi_core::{Endpoint, endpoint::EndpointConfig};
-use ehi_host::engine::{Engines, Native};
+use ehi_core::{
+    Endpoint,
+    endpoint::{Auth, EndpointConfig},
+};
+use ehi_host::engine::{Component, ComponentLimits, Engines, Native};
 use ehi_tests::{
     cases::{self, Case, Manner, Run},
     cut::Cuts,
+    pipe::{PipeEngines, compile_c_driver},
 };
 
 /// Makes the engines of a face for a deployment.
@@ -45,12 +49,40 @@ fn a_host_that_is_lost_anywhere_changes_nothing_that_is_visible() {
 }
 
 #[test]
+fn the_component_answers_as_the_core_does() {
+    let any = EndpointConfig::new("https://ehr.example/fhir", Auth::Bearer);
+    let component = Component::embedded(&any, ComponentLimits::default()).expect("an engine that `cargo xtask` built in");
+    let face = |config: &EndpointConfig| -> Box<dyn Engines> {
+        Box::new(component.with_config(config).expect("the configuration of a case"))
+    };
+    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("component", Box::new(face))]);
+}
+
+#[test]
+fn c_answers_as_the_core_does() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let driver = compile_c_driver(folder.path()).expect("a C compiler and libehi");
+    let face = pipe_face(move || Command::new(&driver));
+    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("C", face)]);
+}
+
+#[test]
+fn javascript_answers_as_the_core_does() {
+    let face = pipe_face(|| {
+        let mut node = Command::new("node");
+        node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../wasm/js/tests/driver.mjs"));
+        node
+    });
+    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("JavaScript", face)]);
+}
+
+#[test]
 fn the_same_calls_give_the_same_bytes() {
     assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("native again", Box::new(native))]);
 }
 
-/// Plays every case through every face, with whole and with cut input, and compares the full transcripts with those of the
-/// first face.
+/// Plays every case through every face, with whole and with cut input, and compares the full transcripts with those of
+/// the first face.
 fn assert_same_transcripts(cases: &[Case], faces: &[(&str, Face<'_>)]) {
     let cuts = Cuts::new();
     let ((reference, face), others) = faces.split_first().expect("there is a face to compare with");
@@ -68,6 +100,14 @@ fn assert_same_transcripts(cases: &[Case], faces: &[(&str, Face<'_>)]) {
 
 fn play(case: &Case, name: &str, face: &dyn Fn(&EndpointConfig) -> Box<dyn Engines>, manner: Manner) -> Result<Run> {
     cases::run(case, &*face(&case.config), manner).with_context(|| format!("{name}, {manner:?}"))
+}
+
+/// A face that is a program of its own.
+fn pipe_face(program: impl Fn() -> Command + Send + Sync + Clone + 'static) -> Face<'static> {
+    Box::new(move |config| {
+        let config = serde_json::to_string(config).expect("a configuration is JSON");
+        Box::new(PipeEngines::new(program.clone(), config))
+    })
 }
 
 /// Tells of the first difference only: transcripts are long.

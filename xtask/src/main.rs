@@ -3,6 +3,7 @@
 mod command;
 mod committed;
 mod component;
+mod data;
 mod demo;
 mod deny;
 mod freshness;
@@ -78,6 +79,9 @@ enum Task {
     /// The list is tests/requirements.toml. Needs the records of a run: do `cargo xtask test` first.
     Requirements(RequirementsArgs),
 
+    /// Make data with a package from the Python index, for the tests of real input
+    Data,
+
     /// Check licences, bans and sources of all dependencies by cargo-deny, installing it if need be
     Deny,
 }
@@ -103,6 +107,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Header(args) => header::run(&workspace, &args),
         Task::Gen(args) => generate::run(&workspace, &args),
         Task::Requirements(args) => requirements::run(&workspace, &args),
+        Task::Data => data::run(&workspace),
         Task::Deny => deny::run(&workspace),
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::committed::Mode;
 use crate::generate::{self, Checked};
 use crate::workspace::Workspace;
-use crate::{command, component, deny, header, js, requirements, setup, wasm};
+use crate::{command, component, data, deny, header, js, requirements, setup, wasm};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
@@ -47,7 +47,7 @@ enum Outcome {
 }
 
 /// The cheap and the likely to fail stand first. What the tests load is built before them.
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     step("set-up", true, |workspace| setup::run(workspace).map(passed)),
     step("format", true, format),
     step("lints", true, host_lints),
@@ -61,6 +61,7 @@ const STEPS: [Step; 16] = [
     step("documentation", false, documentation),
     step("examples in the documentation", false, doctests),
     step("tests of these tasks", false, own_tests),
+    step("data of others", true, data_of_others),
     step("tests", true, tests),
     step("requirements", true, |workspace| requirements::settle(workspace, Mode::Check).map(passed)),
     step("licences, bans and sources", false, licences),
@@ -168,6 +169,14 @@ fn own_tests(workspace: &Workspace) -> Result<Outcome> {
     command::run(runner(workspace).args(["--package", "xtask"])).map(passed)
 }
 
+fn data_of_others(workspace: &Workspace) -> Result<Outcome> {
+    match data::run(workspace) {
+        Ok(()) => Ok(Outcome::Passed),
+        Err(error) if is_ci() => Err(error),
+        Err(error) => Ok(Outcome::NotRun(format!("{error:#}"))),
+    }
+}
+
 fn tests(workspace: &Workspace) -> Result<Outcome> {
     let records = requirements::records_folder(workspace);
     if records.exists() {
@@ -176,6 +185,9 @@ fn tests(workspace: &Workspace) -> Result<Outcome> {
     fs::create_dir_all(&records).with_context(|| format!("cannot create {}", records.display()))?;
     let mut runner = runner(workspace);
     runner.args(Workspace::HOST_CRATES).env(requirements::FOLDER_VARIABLE, &records);
+    if !workspace.target("data/carebundle").is_dir() {
+        runner.env("EHI_WITHOUT_REGISTRY_DATA", "1");
+    }
     command::run(&mut runner).map(passed)
 }
 

@@ -172,7 +172,7 @@ impl Job {
             State::Queued | State::Running => {
                 Some(self.record.lease.as_ref().map_or(self.record.created, |lease| lease.until))
             }
-            State::Complete | State::FailedEmpty => Some(ended.plus_seconds(self.record.retention_seconds)),
+            State::Complete | State::FailedEmpty => Some(self.retained_until()),
             State::Failed | State::Expired | State::Deleted => Some(ended),
             State::Gone => Some(ended.plus_seconds(TOMBSTONE_SECONDS)),
         }
@@ -196,6 +196,11 @@ impl Job {
     /// Reads a stored record. One that a newer version of this library wrote is refused, so that nothing of it is lost.
     pub fn decode(record: &str) -> Result<Self, JobMisuse> {
         Record::decode(record).map(|record| Self { record })
+    }
+
+    /// Until when the outcome of an ended job is told.
+    fn retained_until(&self) -> Timestamp {
+        self.record.ended.unwrap_or(self.record.created).plus_seconds(self.record.retention_seconds)
     }
 
     /// Takes the transition if the table has it.

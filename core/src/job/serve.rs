@@ -105,8 +105,8 @@ impl Job {
     fn is_over(&self, now: Timestamp) -> bool {
         match self.record.state {
             State::Expired | State::Deleted | State::Gone => true,
-            State::Complete => self.wake_at().is_some_and(|at| at <= now),
-            State::Queued | State::Running | State::Failed | State::FailedEmpty => false,
+            State::Complete | State::Failed | State::FailedEmpty => self.retained_until() <= now,
+            State::Queued | State::Running => false,
         }
     }
 
@@ -175,8 +175,7 @@ impl Job {
     }
 
     fn manifest(&self, endpoint: &Endpoint) -> Response {
-        let ended = self.record.ended.unwrap_or(self.record.created);
-        let expires = ended.plus_seconds(self.record.retention_seconds).to_http_date();
+        let expires = self.retained_until().to_http_date();
         let response = Response::new(200).with("content-type", "application/json").with("expires", expires);
         // From the present configuration: a deployment may have moved since the kick-off.
         let files_url = endpoint.config().files_url(&self.record.id);

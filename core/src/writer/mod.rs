@@ -141,9 +141,10 @@ impl<'p> Writer<'p> {
         if self.finished {
             return Err(WriterError::Finished);
         }
-        if self.expected.take().is_some_and(|(cursor, offset)| cursor != at.cursor || offset != at.offset) {
+        if self.expected.as_ref().is_some_and(|(cursor, offset)| cursor != at.cursor || *offset != at.offset) {
             return Err(WriterError::WrongPlace);
         }
+        self.expected = None;
         if at.name != self.source {
             self.end_source();
             self.source = at.name.to_owned();
@@ -290,12 +291,13 @@ fn take_line(
             let problem = crate::json::LineError::TooLong { limit: line_bytes_max };
             return shards.report(&report::malformed(place, problem), place);
         }
-        Line::Text(_) if superseded => return shards.report(&report::superseded(place), place),
         Line::Text(text) => text,
     };
     match selector.judge(text) {
         Err(problem) => shards.report(&report::malformed(place, problem), place),
         Ok(Verdict::Out) => {}
+        // Said only of what was asked for: of anything else nothing is known to be exported instead.
+        Ok(_) if superseded => shards.report(&report::superseded(place), place),
         Ok(Verdict::In(resource_type)) => shards.resource(&resource_type, text, place),
         Ok(Verdict::InUndated(resource_type)) => {
             shards.report(&report::undated(place), place);

@@ -222,5 +222,8 @@ fn misuse_is_an_error() {
     let resume = Resume::At { cursor: b"b".to_vec(), offset: 1, source: "b".into(), line: 2 };
     let from = Checkpoint { resume, kinds: Vec::new() };
     let mut resumed = Writer::new(&plan(), 0, None, Some(&from), WriterLimits::default()).unwrap();
+    // Said again as long as it is so.
     assert_eq!(resumed.write_lines(b"{", at), Err(WriterError::WrongPlace));
+    assert_eq!(resumed.write_lines(b"{", at), Err(WriterError::WrongPlace));
+    assert!(resumed.write_lines(b"{", Source { name: "b", cursor: b"b", offset: 1 }).is_ok());
 }

@@ -45,7 +45,6 @@ pub trait Engine: Send {
     fn not_found(&mut self) -> Result<Response, EngineError>;
 
     /// The answer to a request about a job.
-    #[expect(clippy::too_many_arguments, reason = "values in, values out: each is one thing the embedder holds")]
     fn handle_request(
         &mut self,
         record: &str,

@@ -175,6 +175,8 @@ impl Task<'_> {
         let mut buffer = Vec::new();
         while let Some(block) = blocks.next(&mut buffer)? {
             if block.superseded {
+                // Ends the source before this one, whose last line may lack its line end.
+                writer.write_lines(&[], &block.name, &block.cursor, block.offset)?;
                 writer.supersede_next_line()?;
             }
             let (mut rest, mut offset) = (buffer.as_slice(), block.offset);

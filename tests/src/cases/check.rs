@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{format::Case, play::Reply};
 
-/// A published file is what its row says, every resource in it is a line of the sources byte for byte, and every line of an
-/// error file is an OperationOutcome that shows nothing of a resource.
+/// A published file is what its row says, every resource in it is a line of the sources byte for byte, and every line
+/// of an error file is an OperationOutcome that shows nothing of a resource.
 pub(super) fn file(case: &Case, row: &OutputFile, bytes: &[u8]) -> Result<()> {
     ensure!(row.bytes == bytes.len() as u64, "the row says {} bytes, there are {}", row.bytes, bytes.len());
     ensure!(bytes.ends_with(b"\n"), "the file does not end with a line end");

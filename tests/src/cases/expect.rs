@@ -49,8 +49,8 @@ pub(super) fn files(case: &Case, expected: &Published, files: &BTreeMap<&str, &[
     Ok(())
 }
 
-/// Whether `found` has what `wanted` says: of an object those members, of an array each item or with `{"$some": …}` one such
-/// item, of a text with `{"$contains": "…"}` that part, of anything else itself.
+/// Whether `found` has what `wanted` says: of an object those members, of an array each item or with `{"$some": …}` one
+/// such item, of a text with `{"$contains": "…"}` that part, of anything else itself.
 pub(super) fn has(found: &Value, wanted: &Value, fill: &impl Fn(&str) -> String) -> Result<()> {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
-/// Bytes that are written as a JSON string, which is their text; as any other JSON value, which stands for itself byte for
-/// byte; as `{"base64": "…"}`; or as `{"repeat": [["…", 3], …]}`, texts and how often each stands there.
+/// Bytes that are written as a JSON string, which is their text; as any other JSON value, which stands for itself byte
+/// for byte; as `{"base64": "…"}`; or as `{"repeat": [["…", 3], …]}`, texts and how often each stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text(Vec<u8>);
 

@@ -247,11 +247,12 @@ impl<'c> Player<'c> {
         let id = self.latest_id()?;
         match (self.apply(&id, command), expected) {
             (Ok(epoch), Outcome::Epoch(wanted)) => ensure!(epoch == *wanted, "epoch {epoch}, not {wanted}"),
-            (Err(EngineError::Refused(text)), Outcome::Refused(part)) => {
-                ensure!(text.contains(part), "refused with {text:?}, not {part:?}");
-            }
             (Ok(epoch), Outcome::Refused(_)) => bail!("taken under epoch {epoch}, not refused"),
-            (Err(error), _) => return Err(error.into()),
+            (Err(error), Outcome::Epoch(_)) => return Err(error),
+            (Err(error), Outcome::Refused(part)) => match error.downcast()? {
+                EngineError::Refused(text) => ensure!(text.contains(part), "refused with {text:?}, not {part:?}"),
+                stopped => return Err(stopped.into()),
+            },
         }
         Ok(())
     }
@@ -286,13 +287,12 @@ impl<'c> Player<'c> {
     }
 
     /// Gives a command and stores what it did.
-    pub(super) fn apply(&mut self, id: &str, command: &Command) -> Result<u64, EngineError> {
-        let stored = |error: anyhow::Error| EngineError::Stopped(error.to_string());
-        let record = &self.store.job(id).map_err(stored)?.job.record;
+    pub(super) fn apply(&mut self, id: &str, command: &Command) -> Result<u64> {
+        let record = &self.store.job(id)?.job.record;
         let applied = self.engine.apply(record, command, self.now);
         let applied = self.transcript.take("apply", applied)?;
         let epoch = applied.epoch.0;
-        self.store.apply(id, applied).map_err(stored)?;
+        self.store.apply(id, applied)?;
         Ok(epoch)
     }
 

@@ -32,6 +32,10 @@ pub(super) struct Requirement {
     pub(super) since: String,
     pub(super) area: String,
     pub(super) text: String,
+    /// How a test can tell.
+    #[serde(default)]
+    #[expect(dead_code, reason = "for whoever writes the test")]
+    pub(super) check: String,
     pub(super) status: Status,
     #[serde(default)]
     pub(super) reason: String,

@@ -1,0 +1,90 @@
+//! The manifest in the shape of each edition of the guide.
+
+use ehi_tests::{
+    records::{patient, ward},
+    requirement,
+    server::{Server, data},
+};
+use serde_json::{Value, json};
+
+#[test]
+fn up_to_3_0_a_manifest_has_the_five_members_of_the_base_pattern() {
+    let data = ward();
+    for edition in ["1", "2", "3"] {
+        let server = Server::start(data.path(), &["--edition", edition]);
+        let (_, manifest) = server.export("$export");
+        assert!(manifest["transactionTime"].is_string() && manifest["request"].is_string());
+        assert!(manifest["requiresAccessToken"].is_boolean());
+        assert!(manifest["output"].is_array() && manifest["error"].is_array());
+        for later in ["manifestType", "outputFormat", "outcome"] {
+            assert_eq!(manifest.get(later), None, "{later} in edition {edition}");
+        }
+        requirement!(server, "ASY-03");
+    }
+}
+
+#[test]
+fn in_4_0_errors_are_outcomes_and_the_request_is_not_told() {
+    let (_data, server, manifest) = ballot();
+    assert_eq!((manifest.get("error"), manifest.get("request")), (None, None));
+    let outcome = &manifest["outcome"][0];
+    assert_eq!(outcome.get("type"), None);
+    assert_eq!(server.lines(&manifest, "outcome").len(), 1);
+    assert_eq!(manifest["output"][0]["type"], "Patient");
+    requirement!(server, "BD4-03");
+}
+
+#[test]
+fn in_4_0_a_manifest_says_what_it_is() {
+    let (_data, server, manifest) = ballot();
+    assert_eq!(manifest["manifestType"], "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export");
+    assert_eq!(manifest["outputFormat"], "application/fhir+ndjson");
+    requirement!(server, "BD4-04");
+}
+
+#[test]
+fn in_4_0_extensions_are_fhir_extensions() {
+    let (_data, server, manifest) = ballot();
+    let (_, patient_level) = server.finish(&server.post("Patient/$export", &json!([])));
+    for extension in [&manifest["output"][0]["extension"], &manifest["outcome"][0]["extension"], &patient_level["extension"]] {
+        let extensions = extension.as_array().expect("an array");
+        assert!(!extensions.is_empty());
+        for extension in extensions {
+            let url = extension["url"].as_str().expect("a URL");
+            assert!(url.starts_with("https://"), "{url}");
+            assert!(extension["valueString"].is_string());
+        }
+    }
+    requirement!(server, "BD4-05");
+}
+
+#[test]
+fn in_4_0_items_say_how_large_their_files_are() {
+    let (_data, server, manifest) = ballot();
+    for section in ["output", "outcome"] {
+        for (item, file) in server.files(&manifest, section) {
+            assert_eq!(item["fileSize"], file.body.len());
+        }
+    }
+    requirement!(server, "BD4-06");
+}
+
+#[test]
+fn in_4_0_a_type_is_named_alone() {
+    let data = ward();
+    let server = Server::start(data.path(), &["--edition", "4"]);
+    let types = |lists: &[&str]| json!(lists.iter().map(|list| json!({ "name": "_type", "valueString": list })).collect::<Vec<_>>());
+    let list = server.post("$export", &types(&["Patient,Observation"]));
+    assert_eq!(list.status, 400);
+    assert!(list.outcome().starts_with("`_type` holds a list"), "{}", list.outcome());
+    let (_, manifest) = server.finish(&server.post("$export", &types(&["Patient", "Observation"])));
+    assert_eq!(manifest["output"].as_array().unwrap().len(), 2);
+}
+
+/// An export of a patient and of a line that is no resource, in the ballot edition.
+fn ballot() -> (tempfile::TempDir, Server, Value) {
+    let data = data(&[("a.ndjson", &format!("{}\nno json\n", patient("p1")))]);
+    let server = Server::start(data.path(), &["--edition", "4"]);
+    let (_, manifest) = server.finish(&server.post("$export", &json!([])));
+    (data, server, manifest)
+}

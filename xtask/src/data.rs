@@ -1,0 +1,44 @@
+//! `data`: records that others made, for the tests of real input. They are not ours to commit.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use crate::{command, workspace::Workspace};
+
+/// Makes the data if they are not there.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let out = workspace.target("data/carebundle");
+    if out.is_dir() {
+        return Ok(());
+    }
+    let packages = workspace.target("data/python");
+    let mut pip = workspace.program("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
+        .arg(&packages)
+        .arg(PACKAGE);
+    command::run(&mut pip).context("the package that makes the data cannot be installed")?;
+    // Made under another name first, so that what was interrupted is not taken for whole.
+    let unfinished = workspace.target("data/carebundle-unfinished");
+    let mut generate = workspace.program("python3");
+    generate.env("PYTHONPATH", &packages).arg(packages.join("bin/carebundle")).args(ARGUMENTS).arg(&unfinished);
+    command::run(&mut generate)?;
+    fs::rename(&unfinished, &out).with_context(|| format!("cannot create `{}`", out.display()))
+}
+
+const PACKAGE: &str = "carebundle==0.5.0";
+
+const ARGUMENTS: [&str; 12] = [
+    "generate",
+    "--profile",
+    "mixed",
+    "--count",
+    "200",
+    "--seed",
+    "42",
+    "--sex",
+    "mixed",
+    "--format",
+    "ndjson",
+    "--out",
+];
