@@ -151,7 +151,9 @@ mod tests {
         ] {
             assert_eq!(date(text), Some(seconds), "{text}");
         }
-        for wrong in ["", "Mon, 06 Nov 1994 08:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 UTC"] {
+        for wrong in
+            ["", "Mon, 06 Nov 1994 08:49:37 GMT", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 UTC"]
+        {
             assert_eq!(date(wrong), None, "{wrong}");
         }
     }

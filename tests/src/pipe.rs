@@ -9,6 +9,7 @@ use std::{
     io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Arc, Mutex},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -25,22 +26,37 @@ use ehi_core::{
 use ehi_host::engine::{Engine, EngineError, Engines, ManifestSession, WriterSession};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Engines that are each a driver's process.
-pub struct PipeEngines<F> {
-    command: F,
-    config: String,
+/// Drivers of one face. A driver that an engine no longer needs serves the next: what one engine left behind must not
+/// matter to another.
+#[derive(Clone)]
+pub struct Drivers {
+    command: Arc<dyn Fn() -> Command + Send + Sync>,
+    idle: Arc<Mutex<Vec<Driver>>>,
 }
 
-impl<F: Fn() -> Command + Send + Sync> PipeEngines<F> {
-    /// `command` starts the driver; `config` is the endpoint's configuration, which the driver's face reads itself.
-    pub fn new(command: F, config: impl Into<String>) -> Self {
-        Self { command, config: config.into() }
+impl Drivers {
+    /// `command` starts a driver.
+    pub fn new(command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
+        Self { command: Arc::new(command), idle: Arc::default() }
+    }
+
+    /// Engines of that configuration of an endpoint, which the driver's face reads itself.
+    pub fn engines(&self, config: impl Into<String>) -> PipeEngines {
+        PipeEngines { drivers: self.clone(), config: config.into() }
     }
 }
 
-impl<F: Fn() -> Command + Send + Sync> Engines for PipeEngines<F> {
+/// Engines of one configuration.
+pub struct PipeEngines {
+    drivers: Drivers,
+    config: String,
+}
+
+impl Engines for PipeEngines {
     fn instance(&self) -> Result<Box<dyn Engine>, EngineError> {
-        let mut engine = PipeEngine::start((self.command)())?;
+        let idle = self.drivers.idle.lock().map_err(|_| stopped("another engine panicked"))?.pop();
+        let driver = idle.map_or_else(|| Driver::start((self.drivers.command)()), Ok)?;
+        let mut engine = PipeEngine { driver: Some(driver), idle: Arc::clone(&self.drivers.idle) };
         engine.call_for::<0>("endpoint_new", &[self.config.as_bytes()])?;
         Ok(Box::new(engine))
     }
@@ -60,52 +76,28 @@ pub fn compile_c_driver(folder: &Path) -> Result<PathBuf> {
     Ok(driver)
 }
 
-/// An engine that is a driver's process.
-struct PipeEngine {
+/// A driver's process.
+struct Driver {
     process: Child,
     /// `None` only while it is dropped.
     calls: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
-impl PipeEngine {
+/// An engine that lives in a driver.
+struct PipeEngine {
+    /// `None` once it has failed.
+    driver: Option<Driver>,
+    idle: Arc<Mutex<Vec<Driver>>>,
+}
+
+impl Driver {
     fn start(mut command: Command) -> Result<Self, EngineError> {
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut process = started.map_err(|error| stopped(format!("cannot start the driver: {error}")))?;
         let (calls, answers) = (process.stdin.take(), process.stdout.take());
         let answers = answers.map(BufReader::new).ok_or_else(|| stopped("the driver has no output"))?;
         Ok(Self { process, calls, answers })
-    }
-
-    /// A call whose outputs are taken as they are.
-    fn call_for<const OUTPUTS: usize>(
-        &mut self,
-        name: &str,
-        arguments: &[&[u8]],
-    ) -> Result<[Vec<u8>; OUTPUTS], EngineError> {
-        let answer = self.exchange(name, arguments).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-                stopped(format!("the driver ended within `{name}`"))
-            }
-            _ => stopped(format!("`{name}`: {error}")),
-        })?;
-        let mut parts = answer.into_iter();
-        match parts.next().as_deref() {
-            Some(b"ok") => parts.collect::<Vec<_>>().try_into().map_err(|outputs: Vec<_>| {
-                stopped(format!("`{name}` answered {} outputs in place of {OUTPUTS}", outputs.len()))
-            }),
-            Some(b"refused") => {
-                let text = parts.next().unwrap_or_default();
-                Err(EngineError::Refused(String::from_utf8_lossy(&text).into_owned()))
-            }
-            _ => Err(stopped(format!("`{name}` answered neither `ok` nor `refused`"))),
-        }
-    }
-
-    /// A call that answers with one value.
-    fn call<T: DeserializeOwned>(&mut self, name: &str, arguments: &[&[u8]]) -> Result<T, EngineError> {
-        let [value] = self.call_for(name, arguments)?;
-        read(name, &value)
     }
 
     fn exchange(&mut self, name: &str, arguments: &[&[u8]]) -> io::Result<Vec<Vec<u8>>> {
@@ -130,8 +122,53 @@ impl PipeEngine {
     }
 }
 
-/// The end of its input ends the driver, which so has the time to free what it holds.
+impl PipeEngine {
+    /// A call whose outputs are taken as they are.
+    fn call_for<const OUTPUTS: usize>(
+        &mut self,
+        name: &str,
+        arguments: &[&[u8]],
+    ) -> Result<[Vec<u8>; OUTPUTS], EngineError> {
+        let driver = self.driver.as_mut().ok_or_else(|| stopped("the driver has ended"))?;
+        let answer = driver.exchange(name, arguments).map_err(|error| {
+            self.driver = None;
+            match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                    stopped(format!("the driver ended within `{name}`"))
+                }
+                _ => stopped(format!("`{name}`: {error}")),
+            }
+        })?;
+        let mut parts = answer.into_iter();
+        match parts.next().as_deref() {
+            Some(b"ok") => parts.collect::<Vec<_>>().try_into().map_err(|outputs: Vec<_>| {
+                stopped(format!("`{name}` answered {} outputs in place of {OUTPUTS}", outputs.len()))
+            }),
+            Some(b"refused") => {
+                let text = parts.next().unwrap_or_default();
+                Err(EngineError::Refused(String::from_utf8_lossy(&text).into_owned()))
+            }
+            _ => Err(stopped(format!("`{name}` answered neither `ok` nor `refused`"))),
+        }
+    }
+
+    /// A call that answers with one value.
+    fn call<T: DeserializeOwned>(&mut self, name: &str, arguments: &[&[u8]]) -> Result<T, EngineError> {
+        let [value] = self.call_for(name, arguments)?;
+        read(name, &value)
+    }
+}
+
 impl Drop for PipeEngine {
+    fn drop(&mut self) {
+        if let (Some(driver), Ok(mut idle)) = (self.driver.take(), self.idle.lock()) {
+            idle.push(driver);
+        }
+    }
+}
+
+/// The end of its input ends the driver, which so has the time to free what it holds.
+impl Drop for Driver {
     fn drop(&mut self) {
         drop(self.calls.take());
         if let Ok(status) = self.process.wait()

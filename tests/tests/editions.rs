@@ -46,7 +46,9 @@ fn in_4_0_a_manifest_says_what_it_is() {
 fn in_4_0_extensions_are_fhir_extensions() {
     let (_data, server, manifest) = ballot();
     let (_, patient_level) = server.finish(&server.post("Patient/$export", &json!([])));
-    for extension in [&manifest["output"][0]["extension"], &manifest["outcome"][0]["extension"], &patient_level["extension"]] {
+    for extension in
+        [&manifest["output"][0]["extension"], &manifest["outcome"][0]["extension"], &patient_level["extension"]]
+    {
         let extensions = extension.as_array().expect("an array");
         assert!(!extensions.is_empty());
         for extension in extensions {
@@ -73,7 +75,9 @@ fn in_4_0_items_say_how_large_their_files_are() {
 fn in_4_0_a_type_is_named_alone() {
     let data = ward();
     let server = Server::start(data.path(), &["--edition", "4"]);
-    let types = |lists: &[&str]| json!(lists.iter().map(|list| json!({ "name": "_type", "valueString": list })).collect::<Vec<_>>());
+    let types = |lists: &[&str]| {
+        json!(lists.iter().map(|list| json!({ "name": "_type", "valueString": list })).collect::<Vec<_>>())
+    };
     let list = server.post("$export", &types(&["Patient,Observation"]));
     assert_eq!(list.status, 400);
     assert!(list.outcome().starts_with("`_type` holds a list"), "{}", list.outcome());

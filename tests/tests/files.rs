@@ -137,8 +137,16 @@ fn the_latest_version_of_a_resource_is_exported_and_the_other_reported() {
     ];
     let second = [
         version("over-files", "2", "2024-01-02T00:00:00Z", "new"),
-        resource("Observation", "by-date", json!({ "meta": { "lastUpdated": "2024-01-01T00:00:00+02:00" }, "note": [{ "text": "old" }] })),
-        resource("Observation", "by-date", json!({ "meta": { "lastUpdated": "2024-01-01T00:00:00Z" }, "note": [{ "text": "new" }] })),
+        resource(
+            "Observation",
+            "by-date",
+            json!({ "meta": { "lastUpdated": "2024-01-01T00:00:00+02:00" }, "note": [{ "text": "old" }] }),
+        ),
+        resource(
+            "Observation",
+            "by-date",
+            json!({ "meta": { "lastUpdated": "2024-01-01T00:00:00Z" }, "note": [{ "text": "new" }] }),
+        ),
         // The same id of another type is another resource.
         patient("alone"),
     ];
@@ -174,7 +182,10 @@ fn resources_pass_with_their_meta_and_without() {
 
 #[test]
 fn every_line_is_one_resource_in_utf_8() {
-    let lines = [patient("p1"), resource("Patient", "p2", json!({ "name": [{ "text": "Ångström 田中 \u{1F600}\n\u{2028}" }] }))];
+    let lines = [
+        patient("p1"),
+        resource("Patient", "p2", json!({ "name": [{ "text": "Ångström 田中 \u{1F600}\n\u{2028}" }] })),
+    ];
     let text = format!("\u{feff}{}\r\n\r\n  {}  \n\n   \n{}", lines[0], lines[1], observation("o1", "p1"));
     let data = data(&[("a.ndjson", &text)]);
     let server = Server::start(data.path(), &[]);

@@ -24,7 +24,8 @@ fn a_missing_accept_is_taken_for_fhir_json() {
         assert_eq!(names(&server.lines(&manifest, "output")), set(&["Patient/p1", "Patient/p2"]));
     }
     // The other policy can be chosen where the endpoint is configured.
-    let strict = EndpointConfig { accept_required: true, ..EndpointConfig::new("https://ehr.example/fhir", Auth::None) };
+    let strict =
+        EndpointConfig { accept_required: true, ..EndpointConfig::new("https://ehr.example/fhir", Auth::None) };
     assert_eq!(status(strict, &[PREFER]), 406);
     requirement!(server, "BD-HDR-02");
 }
@@ -39,7 +40,8 @@ fn a_missing_prefer_is_taken_for_respond_async() {
         let (_, manifest) = server.finish(&reply);
         assert_eq!(names(&server.lines(&manifest, "output")), set(&["Patient/p1", "Patient/p2"]));
     }
-    let strict = EndpointConfig { prefer_required: true, ..EndpointConfig::new("https://ehr.example/fhir", Auth::None) };
+    let strict =
+        EndpointConfig { prefer_required: true, ..EndpointConfig::new("https://ehr.example/fhir", Auth::None) };
     assert_eq!(status(strict, &[ACCEPT]), 400);
     requirement!(server, "BD-HDR-04");
 }

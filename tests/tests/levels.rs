@@ -101,7 +101,8 @@ fn what_is_shared_with_a_patient_who_is_not_exported_is_withheld_and_said_so() {
 fn a_group_export_holds_the_data_of_members_and_of_nobody_else() {
     let data = sample(24, 6);
     let server = Server::start(data.path(), &["--jobs", "20"]);
-    let stored: Vec<(String, Value)> = all_lines(data.path()).into_iter().map(|line| (line.clone(), parse(&line))).collect();
+    let stored: Vec<(String, Value)> =
+        all_lines(data.path()).into_iter().map(|line| (line.clone(), parse(&line))).collect();
     let patients: Vec<String> = stored.iter().filter_map(|(_, json)| is(json, "Patient")).collect();
     assert_eq!(patients.len(), 24);
     let members = |group: &str| -> BTreeSet<String> {

@@ -147,7 +147,8 @@ fn each_file_holds_one_type_and_as_many_resources_as_it_says() {
 fn what_is_not_there_is_not_listed() {
     let ward = ward();
     let server = Server::start(ward.path(), &["--jobs", "20"]);
-    for target in ["$export?_type=Slot", "Group/nobody/$export", "$export?_since=2999-01-01T00:00:00Z&_type=Slot,Basic"] {
+    for target in ["$export?_type=Slot", "Group/nobody/$export", "$export?_since=2999-01-01T00:00:00Z&_type=Slot,Basic"]
+    {
         let (_, manifest) = server.export(target);
         assert_eq!(manifest["output"], json!([]), "{target}");
     }
@@ -270,7 +271,8 @@ fn file_names_tell_type_and_number() {
     let server = Server::start(data.path(), &["--shard-resources", "2"]);
     let (_, manifest) = server.export("$export");
     let items = manifest["output"].as_array().unwrap();
-    let mut files: Vec<_> = items.iter().map(|item| item["url"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    let mut files: Vec<_> =
+        items.iter().map(|item| item["url"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
     files.sort_unstable();
     let expected = ["Group-0001", "Observation-0001", "Observation-0002", "Observation-0003"];
     assert_eq!(files, expected.map(|name| format!("{name}.ndjson")));
@@ -284,4 +286,3 @@ fn seconds_of(instant: &str) -> i64 {
     let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     weekdays.iter().find_map(|weekday| date(&text(weekday))).expect("an instant")
 }
-

@@ -11,7 +11,7 @@ use ehi_host::engine::{Component, ComponentLimits, Engines, Native};
 use ehi_tests::{
     cases::{self, Case, Manner, Run},
     cut::Cuts,
-    pipe::{PipeEngines, compile_c_driver},
+    pipe::{Drivers, compile_c_driver},
 };
 
 /// Makes the engines of a face for a deployment.
@@ -51,7 +51,8 @@ fn a_host_that_is_lost_anywhere_changes_nothing_that_is_visible() {
 #[test]
 fn the_component_answers_as_the_core_does() {
     let any = EndpointConfig::new("https://ehr.example/fhir", Auth::Bearer);
-    let component = Component::embedded(&any, ComponentLimits::default()).expect("an engine that `cargo xtask` built in");
+    let component =
+        Component::embedded(&any, ComponentLimits::default()).expect("an engine that `cargo xtask` built in");
     let face = |config: &EndpointConfig| -> Box<dyn Engines> {
         Box::new(component.with_config(config).expect("the configuration of a case"))
     };
@@ -103,10 +104,11 @@ fn play(case: &Case, name: &str, face: &dyn Fn(&EndpointConfig) -> Box<dyn Engin
 }
 
 /// A face that is a program of its own.
-fn pipe_face(program: impl Fn() -> Command + Send + Sync + Clone + 'static) -> Face<'static> {
+fn pipe_face(program: impl Fn() -> Command + Send + Sync + 'static) -> Face<'static> {
+    let drivers = Drivers::new(program);
     Box::new(move |config| {
         let config = serde_json::to_string(config).expect("a configuration is JSON");
-        Box::new(PipeEngines::new(program.clone(), config))
+        Box::new(drivers.engines(config))
     })
 }
 

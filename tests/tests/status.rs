@@ -187,7 +187,9 @@ fn what_is_over_or_never_was_is_404() {
         assert_eq!(reply.status, 404);
         assert_eq!(reply.outcome(), "nothing is known here by that address");
     }
-    for strange in ["bulk/1", "bulk", "bulk/", &format!("{location}/"), &format!("{location}/files"), "bulk/../metadata"] {
+    for strange in
+        ["bulk/1", "bulk", "bulk/", &format!("{location}/"), &format!("{location}/files"), "bulk/../metadata"]
+    {
         assert_eq!(server.get(strange).status, 404, "{strange}");
     }
     // And the files are gone from the disk.
