@@ -1,6 +1,8 @@
 //! How fast a plain `$export` goes, as a ratio against finding the line ends alone, in one run:
 //! `cargo bench -p ehi-core --bench writer`.
 
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a bench that cannot go on stops")]
+
 use divan::{Bencher, counter::BytesCount};
 use ehi_core::{
     Endpoint, Timestamp,

@@ -207,8 +207,8 @@ fn every_line_is_one_resource_in_utf_8() {
 fn numbers_and_everything_else_pass_byte_for_byte() {
     let lines = [
         r#"{"resourceType":"Observation","id":"o1","valueQuantity":{"value":1.10}}"#,
-        r#"{"id" : "o2",  "resourceType":"Observation","valueQuantity":{"value":0.1000000000000000055511151231257827}}"#,
-        r#"{"resourceType":"Observation","id":"o3","valueQuantity":{"value":-1.0E+2},"valueInteger":100000000000000000000}"#,
+        r#"{"id" : "o2",  "resourceType":"Observation","valueDecimal":0.1000000000000000055511151231257827}"#,
+        r#"{"resourceType":"Observation","id":"o3","valueDecimal":-1.0E+2,"valueInteger":100000000000000000000}"#,
         r#"{"resourceType":"Observation","id":"o4","note":[{"text":"\u00e9 é \/ / \ud83d\ude00 \t"}]}"#,
         r#"{"z":1,"a":2,"resourceType":"Observation","id":"o5","a":3}"#,
     ];

@@ -18,7 +18,7 @@ use super::{Exporter, Outcome, Progress, sink::Sink};
 use crate::{
     clock,
     engine::{EngineError, WriterSession},
-    source::Blocks,
+    source::{Blocks, Snapshot},
 };
 
 /// Does what a job wants. Blocks; call it outside async code, with the runtime whose I/O is used.
@@ -64,21 +64,27 @@ fn export(
     first: bool,
     progress: &Progress,
 ) -> Result<Outcome> {
-    let snapshot = exporter.source.snapshot()?;
-    progress.total.store(snapshot.bytes, Ordering::Relaxed);
-    let population = population(exporter, runtime, job, wanted, first)?;
-    let begin = Command::Begin {
-        holder: exporter.store.holder().to_owned(),
-        until: exporter.lease(),
-        transaction_time: snapshot.transaction_time,
-        snapshot: snapshot.id.clone(),
-        partitions: 1,
+    // What cannot be had fails the job, and a job can only fail once it has begun.
+    let prepared = prepare(exporter, runtime, job, wanted, first);
+    let (snapshot, transaction_time) = match &prepared {
+        Ok((snapshot, _)) => (snapshot.id.clone(), snapshot.transaction_time),
+        Err(_) => (String::new(), clock::now()),
     };
+    let holder = exporter.store.holder().to_owned();
+    let begin = Command::Begin { holder, until: exporter.lease(), transaction_time, snapshot, partitions: 1 };
     let epoch = match exporter.command(job, &begin) {
         Ok(applied) => applied.epoch,
         Err(error) if is_refusal(&error) => return Ok(Outcome::Ended),
         Err(error) => return Err(error),
     };
+    let (snapshot, population) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            tracing::error!(job = short(job), error = format!("{error:#}"), "the export cannot begin");
+            return exporter.fail(job, epoch, "the data could not be read");
+        }
+    };
+    progress.total.store(snapshot.bytes, Ordering::Relaxed);
     // From here on the job has its partitions and, if it was begun before, its checkpoints.
     let Wants::Run { partitions, .. } = exporter.wants(job)? else { return Ok(Outcome::Ended) };
     for (partition, from) in partitions {
@@ -97,6 +103,17 @@ fn export(
         }
     }
     Ok(Outcome::Complete)
+}
+
+/// What a run needs before it begins.
+fn prepare(
+    exporter: &Exporter,
+    runtime: &Handle,
+    job: &str,
+    wanted: &PopulationWanted,
+    first: bool,
+) -> Result<(Snapshot, Option<Vec<u8>>)> {
+    Ok((exporter.source.snapshot()?, population(exporter, runtime, job, wanted, first)?))
 }
 
 /// The population block that the job wants: made once, when it first begins, and kept.

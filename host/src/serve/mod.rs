@@ -35,6 +35,9 @@ impl Server {
     /// Serves until told to stop; then lets answers that have begun end. A job that is interrupted goes on when the
     /// server runs again.
     pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        // The first look at the data may take a while: not while the first client waits.
+        let source = Arc::clone(&self.exporter.source);
+        drop(tokio::task::spawn_blocking(move || source.snapshot()));
         let scheduler = tokio::spawn(scheduler::run(self.exporter.clone(), Arc::clone(&self.work)));
         let router = Router::new().fallback(answer::answer).with_state(self);
         let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
