@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A value that may be patient data. `Debug` shows nothing of it and there is no `Display`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Sensitive<T>(T);
 
 impl<T> Sensitive<T> {
@@ -21,5 +24,17 @@ impl<T> Sensitive<T> {
 impl<T> fmt::Debug for Sensitive<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(withheld)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_printed_of_it() {
+        let patient = Some(Sensitive::new(String::from("pat-17")));
+        assert_eq!(format!("{patient:?}"), "Some((withheld))");
+        assert_eq!(serde_json::to_string(&patient).unwrap(), "\"pat-17\"");
     }
 }

@@ -1,6 +1,9 @@
 //! Where output files go: an object store, local or remote.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -15,6 +18,8 @@ use object_store::{
 pub struct Files {
     store: Arc<dyn ObjectStore>,
     layout: Layout,
+    /// The folder, where the store is one.
+    folder: Option<PathBuf>,
 }
 
 /// How keys are made.
@@ -31,12 +36,13 @@ impl Files {
     pub fn of_jobs(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true).with_automatic_cleanup(true);
-        Ok(Self { store: Arc::new(store), layout: Layout::Jobs })
+        Ok(Self { store: Arc::new(store), layout: Layout::Jobs, folder: Some(folder.to_owned()) })
     }
 
     /// A local folder for the files of one job, by their public names.
     pub fn plain(folder: &Path) -> Result<Self> {
-        Ok(Self { store: Arc::new(LocalFileSystem::new_with_prefix(folder)?), layout: Layout::Plain })
+        let store = LocalFileSystem::new_with_prefix(folder)?;
+        Ok(Self { store: Arc::new(store), layout: Layout::Plain, folder: None })
     }
 
     /// The key of a file, for the attempt of that epoch.
@@ -85,6 +91,15 @@ impl Files {
             let keys: Vec<Key> = self.store.list(Some(&prefix)).map_ok(|object| object.location).try_collect().await?;
             for key in keys {
                 self.store.delete(&key).await?;
+            }
+            // Uploads that a killed host never finished are not listed: they go with the folder.
+            if let Some(folder) = self.folder.as_ref().map(|folder| folder.join(job)) {
+                match tokio::fs::remove_dir_all(&folder).await {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(error).context("the unfinished files of a job cannot be removed");
+                    }
+                    _ => {}
+                }
             }
         }
         Ok(())

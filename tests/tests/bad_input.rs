@@ -1,7 +1,7 @@
 //! Lines that cannot be exported, and data that are not what they should be: each is reported by file and line, nothing
 //! of it is told, and everything else is exported.
 
-use std::{fs, path::Path, process::Output};
+use std::{fs, path::Path, process::Output, slice::from_ref};
 
 use ehi_tests::{
     records::{folder, name, observation, parse, patient, resource, set},
@@ -13,10 +13,13 @@ use tempfile::TempDir;
 /// In every line that cannot be exported.
 const MARKER: &str = "Zebedee";
 
+/// A line, and what is said of it: code and text.
+type Line<'l> = (&'l [u8], Option<(&'l str, &'l str)>);
+
 #[test]
 fn each_bad_line_is_reported_and_the_others_are_exported() {
     let long = format!("{{\"resourceType\":\"Patient\",\"id\":\"long\",\"x\":\"{}\"}}", MARKER.repeat(200));
-    let lines: [(&[u8], Option<(&str, &str)>); 17] = [
+    let lines: [Line<'_>; 17] = [
         (br#"{"resourceType":"Patient","id":"p1"}"#, None),
         (b"this is no JSON: Zebedee", Some(("structure", "not one JSON object: syntax error at column "))),
         (br#"{"id":"Zebedee"}"#, Some(("required", "no `resourceType`"))),
@@ -162,7 +165,7 @@ fn of_two_versions_the_newer_is_exported_and_the_other_reported() {
             let one_file = folder(&[("a.ndjson", &[first.clone(), second.clone()])]);
             assert_newer(one_file.path(), &newer, &format!("a.ndjson, line {line}"));
             let place = if line == 1 { "a.ndjson, line 1" } else { "b.ndjson, line 1" };
-            let two_files = folder(&[("a.ndjson", &[first.clone()]), ("b.ndjson", &[second.clone()])]);
+            let two_files = folder(&[("a.ndjson", from_ref(first)), ("b.ndjson", from_ref(second))]);
             assert_newer(two_files.path(), &newer, place);
             // The last line of the first file without its line end.
             fs::write(two_files.path().join("a.ndjson"), first).unwrap();

@@ -89,6 +89,12 @@ fn one_kill(
     let written: u64 = line.split("written=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert_eq!(written, total - published_resources, "seed {seed}: {line}");
     server.send("DELETE", &location, &[], "");
+    // The uploads that the kill cut off are patient data too.
+    let started = Instant::now();
+    while state.join("files").join(&job).exists() {
+        assert!(started.elapsed() < Duration::from_secs(30), "files of a deleted job are still there");
+        thread::sleep(Duration::from_millis(20));
+    }
     server.kill();
 }
 

@@ -70,8 +70,9 @@ impl Program {
     }
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program { name: "cc", needed: "a C compiler builds SQLite and the C tests; install gcc or clang", required: true },
+    Program { name: "c++", needed: "a C++ compiler builds the C++ test; install g++ or clang++", required: true },
     Program { name: "node", needed: "Node.js runs the JavaScript tests; install version 20 or newer", required: true },
     Program {
         name: "python3",

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::scope::{TypeGrant, granted};
-use crate::time::Timestamp;
+use crate::{Sensitive, time::Timestamp};
 
 /// Who asks. Nothing here has a permissive default: a missing or unknown member is refused when it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,9 +20,9 @@ pub enum Principal {
         /// `client_id`.
         client: String,
         /// The user, where there is one.
-        user: Option<String>,
+        user: Option<Sensitive<String>>,
         /// The patient in context, where there is one.
-        patient: Option<String>,
+        patient: Option<Sensitive<String>>,
         /// The scopes that the token carries.
         scopes: Vec<String>,
         /// When the token ends.

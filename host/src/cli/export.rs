@@ -104,12 +104,14 @@ impl Export {
         prepare(&self.out)?;
         // Names every resource, so it lies where the export itself will.
         let scratch = tempfile::Builder::new().prefix(".ehi-").tempdir_in(&self.out)?;
+        let limits: WriterLimits = (&self.shards).into();
+        let catalogue = scratch.path().join("catalogue.sqlite");
         let exporter = Exporter {
             engines,
-            source: Arc::new(Folder::open(&self.data, &scratch.path().join("catalogue.sqlite"), BASE_URL)?),
+            source: Arc::new(Folder::open(&self.data, &catalogue, BASE_URL, limits.line_bytes_max)?),
             store: Arc::new(JobStore::in_memory()?),
             files: Files::plain(&self.out)?,
-            limits: (&self.shards).into(),
+            limits,
         };
         let job = kick_off(&exporter, target)?;
         self.work(&exporter, &job)?;

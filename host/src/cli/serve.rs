@@ -1,6 +1,11 @@
 //! `ehi serve`.
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io::IsTerminal,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -126,9 +131,10 @@ impl Serve {
             Some(file) => Component::from_file(file, &config, ComponentLimits::default())
                 .with_context(|| format!("cannot run the component `{}`", file.display()))?,
         };
-        std::fs::create_dir_all(&self.state).with_context(|| format!("cannot create `{}`", self.state.display()))?;
+        create_private(&self.state).with_context(|| format!("cannot create `{}`", self.state.display()))?;
         let store = JobStore::open(&self.state.join("jobs.sqlite"))?;
-        let source = Folder::open(&self.data, &self.state.join("catalogue.sqlite"), &config.base_url)?;
+        let source =
+            Folder::open(&self.data, &self.state.join("catalogue.sqlite"), &config.base_url, limits.line_bytes_max)?;
         let files = Files::of_jobs(&self.state.join("files"))?;
         let exporter =
             Exporter { engines: Arc::new(engines), source: Arc::new(source), store: Arc::new(store), files, limits };
@@ -148,6 +154,14 @@ impl Serve {
             ..EndpointConfig::new(format!("http://{address}/fhir"), Auth::None)
         }
     }
+}
+
+/// A folder for this user alone: it will hold patient data.
+fn create_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
 }
 
 async fn stop() {

@@ -23,15 +23,17 @@ pub(super) struct Spot {
 
 pub(super) struct Catalogue {
     database: Connection,
+    /// As the writer's: a longer line is reported there, whatever it is.
+    line_bytes_max: usize,
 }
 
 impl Catalogue {
     /// Opens a catalogue; one that cannot be read is made anew, for it can be.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path, line_bytes_max: usize) -> Result<Self> {
         let open = || -> Result<Self> {
             let database = Connection::open(path)?;
             database.execute_batch(SCHEMA)?;
-            Ok(Self { database })
+            Ok(Self { database, line_bytes_max })
         };
         open()
             .or_else(|_| {
@@ -56,7 +58,7 @@ impl Catalogue {
         let transaction = self.database.transaction()?;
         transaction.execute_batch("DELETE FROM snapshot; DELETE FROM resource; DELETE FROM superseded;")?;
         let mut filing =
-            Filing { database: &transaction, lines: Lines::new(LINE_BYTES_MAX), file: String::new(), start: 0 };
+            Filing { database: &transaction, lines: Lines::new(self.line_bytes_max), file: String::new(), start: 0 };
         read(&mut |file, offset, block| filing.block(file, offset, block))?;
         filing.end()?;
         transaction.execute("INSERT INTO snapshot (id) VALUES (?1)", [snapshot])?;
@@ -175,9 +177,6 @@ fn signed(value: u64) -> i64 {
 
 /// The line is the last of its file and has no line end.
 pub(super) const TO_THE_END: u64 = i64::MAX as u64;
-
-/// As the writer's limit: a longer line is reported there, whatever it is.
-const LINE_BYTES_MAX: usize = 16 << 20;
 
 /// A catalogue can be made again, so it is not synced; it is dropped whole if its making is interrupted.
 const SCHEMA: &str = "

@@ -49,12 +49,13 @@ struct UpToDate<'f> {
 }
 
 impl Folder {
-    /// A folder, with its catalogue in that file. Absolute references below `base_url` are local.
-    pub fn open(path: &Path, catalogue: &Path, base_url: &str) -> Result<Self> {
+    /// A folder, with its catalogue in that file. Absolute references below `base_url` are local; longer lines than that
+    /// are no resources.
+    pub fn open(path: &Path, catalogue: &Path, base_url: &str, line_bytes_max: usize) -> Result<Self> {
         if !path.is_dir() {
             bail!("the data folder `{}` does not exist or is not a folder", path.display());
         }
-        let catalogue = Arc::new(Mutex::new(Catalogue::open(catalogue)?));
+        let catalogue = Arc::new(Mutex::new(Catalogue::open(catalogue, line_bytes_max)?));
         let folder = Self { path: path.to_owned(), base_url: base_url.to_owned(), catalogue };
         if list(path)?.is_empty() {
             tracing::warn!("the data folder holds no file that ends in .ndjson");

@@ -1,7 +1,7 @@
 //! Between the boundary's records and the core's values. Nothing is decided here.
 
 use ehi_core::{
-    Definitions, Timestamp,
+    Definitions, Sensitive, Timestamp,
     access::Principal,
     http::{Body, Response},
     job::{self, Command, Epoch, PollAccount, PopulationWanted, Wants},
@@ -25,6 +25,7 @@ pub(crate) fn principal(principal: wit::Principal) -> Converted<Principal> {
         wit::Principal::Anonymous => Principal::Anonymous,
         wit::Principal::Open => Principal::Open,
         wit::Principal::Known(wit::Token { client, user, patient, scopes, expires }) => {
+            let (user, patient) = (user.map(Sensitive::new), patient.map(Sensitive::new));
             Principal::Known { client, user, patient, scopes, expires: instant(&expires)? }
         }
     })

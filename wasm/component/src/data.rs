@@ -3,18 +3,21 @@
 use std::cell::RefCell;
 
 use ehi_core::{
-    population::Population,
+    population::{Population, PopulationBuilder},
     writer::{self, Source},
 };
 
 use crate::{
     Engine,
     bindings::exports::ehi::exporter::data::{
-        Closed, Counts, Guest, GuestPopulation, GuestWriter, Opened, Output, Population as PopulationHandle, Progress,
-        Writer as WriterHandle,
+        Closed, Counts, Guest, GuestPopulation, GuestPopulationBuilder, GuestWriter, Opened, Output,
+        Population as PopulationHandle, PopulationBuilder as BuilderHandle, Progress, Writer as WriterHandle,
     },
     convert::{self, Converted},
 };
+
+/// A population that is being made in this instance.
+pub(crate) struct BuilderCell(RefCell<PopulationBuilder>);
 
 /// A population of this instance.
 pub(crate) struct PopulationCell(RefCell<Vec<u8>>);
@@ -24,7 +27,22 @@ pub(crate) struct WriterCell(RefCell<writer::Writer<'static>>);
 
 impl Guest for Engine {
     type Population = PopulationCell;
+    type PopulationBuilder = BuilderCell;
     type Writer = WriterCell;
+}
+
+impl GuestPopulationBuilder for BuilderCell {
+    fn new() -> Self {
+        Self(RefCell::default())
+    }
+
+    fn push(&self, id: String) -> Converted<()> {
+        self.0.borrow_mut().push(&id).map_err(text)
+    }
+
+    fn finish(this: BuilderHandle) -> Vec<u8> {
+        this.into_inner::<Self>().0.into_inner().seal()
+    }
 }
 
 impl GuestPopulation for PopulationCell {

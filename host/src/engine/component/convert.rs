@@ -1,7 +1,7 @@
 //! Between the boundary's records and the core's values. What the component answers is read strictly.
 
 use ehi_core::{
-    Definitions,
+    Definitions, Sensitive,
     access::Principal,
     http::{Body, Response},
     job::{Command, Epoch, JobId, PollAccount, PopulationWanted, Wants},
@@ -27,6 +27,8 @@ pub(super) fn from_principal(principal: &Principal) -> wit::Principal {
         Principal::Anonymous => wit::Principal::Anonymous,
         Principal::Open => wit::Principal::Open,
         Principal::Known { client, user, patient, scopes, expires } => {
+            let exposed = |value: Sensitive<String>| value.expose().clone();
+            let (user, patient) = (user.map(exposed), patient.map(exposed));
             wit::Principal::Known(wit::Token { client, user, patient, scopes, expires: expires.to_string() })
         }
     }
