@@ -100,8 +100,10 @@ pub enum IssueCode {
     TooLong,
     /// Too many at once.
     TooCostly,
-    /// Processing failed for a reason of ours.
+    /// Processing failed for a reason of ours that may pass: asking again may help.
     Exception,
+    /// Processing failed, and asking again does not help.
+    Processing,
     /// Not now: again later.
     Throttled,
     /// Took too long.

@@ -192,6 +192,41 @@ fn two_lines_that_say_the_same_are_one_resource() {
     assert_eq!(export.lines("error").len(), 2);
 }
 
+#[test]
+fn versions_may_be_a_microsecond_apart() {
+    let version = |updated: &str, note: &str| {
+        resource("Patient", "p1", json!({ "meta": { "lastUpdated": updated }, "note": note }))
+    };
+    let older = version("2024-01-01T00:00:00.000001Z", "old");
+    let newer = version("2024-01-01T00:00:00.000002Z", "new");
+    let data = folder(&[("a.ndjson", &[older, newer.clone()])]);
+    assert_newer(data.path(), &newer, "a.ndjson, line 1");
+}
+
+/// What is left to the next export takes nothing out of this one.
+#[test]
+fn a_version_of_tomorrow_does_not_displace_that_of_today() {
+    let version = |number: &str, updated: &str| {
+        resource("Patient", "p1", json!({ "meta": { "versionId": number, "lastUpdated": updated } }))
+    };
+    let (today, tomorrow) = (version("1", "2024-01-01T00:00:00Z"), version("2", "2999-01-01T00:00:00Z"));
+    for lines in [[today.clone(), tomorrow.clone()], [tomorrow, today.clone()]] {
+        let data = folder(&[("a.ndjson", &lines)]);
+        let export = Export::of(data.path(), &["--engine", "native"]);
+        assert_eq!(export.lines("output"), [today.as_str()]);
+    }
+}
+
+#[test]
+fn a_version_that_cannot_be_exported_does_not_displace_one_that_can() {
+    let version = |number: &str, x: &str| resource("Patient", "p1", json!({ "meta": { "versionId": number }, "x": x }));
+    let (short, long) = (version("1", ""), version("2", &"y".repeat(1000)));
+    let data = folder(&[("a.ndjson", &[short.clone(), long])]);
+    let export = Export::of(data.path(), &["--line-bytes", "1000", "--engine", "native"]);
+    assert_eq!(export.lines("output"), [short]);
+    assert!(export.lines("error")[0].contains("a.ndjson, line 2: longer than the limit"));
+}
+
 /// A limit that lets longer lines in lets them in everywhere.
 #[test]
 fn long_lines_have_versions_too() {

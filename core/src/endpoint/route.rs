@@ -142,8 +142,10 @@ fn check_content_type(request: &Request<'_>) -> Result<(), Refusal> {
     Err(Refusal::new(415, Issue::error(IssueCode::NotSupported, diagnostics).about("Content-Type")))
 }
 
-/// What servers in the field take in a request line and more; a `_typeFilter` list fits easily.
-const TARGET_BYTES_MAX: usize = 64 * 1024;
+/// More than servers in the field take in a request line; a `_typeFilter` list fits easily. HTTP libraries end at 64 KiB
+/// themselves, without an OperationOutcome.
+const TARGET_BYTES_MAX: usize = 32 * 1024;
 /// A Parameters resource with 10,000 patients fits.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-const HEADERS_MAX: usize = 100;
+/// Browsers send some twenty. HTTP libraries end at 100 themselves, without an OperationOutcome.
+const HEADERS_MAX: usize = 64;

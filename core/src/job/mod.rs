@@ -283,6 +283,7 @@ impl From<state::State> for JobMisuse {
 /// How long a tombstone stands after its files were removed: longer than any upload that a lost host may still finish.
 const TOMBSTONE_SECONDS: u64 = 60 * 60;
 
+/// Why a job failed. Not a transient code: a client that reads one polls on (BD-STAT-16, BD-STAT-17).
 fn internal(diagnostics: &str) -> Issue {
-    Issue::error(IssueCode::Exception, diagnostics)
+    Issue::error(IssueCode::Processing, diagnostics)
 }

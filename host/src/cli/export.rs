@@ -34,6 +34,7 @@ use crate::{
 /// The same job as a kick-off over HTTP: OUT receives NDJSON files of one resource type each, error files named error-*
 /// for lines that could not be exported, and manifest.json.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Export {
     /// The folder of NDJSON files: any names that end in .ndjson, any mix of resource types, Group included
     #[arg(long, value_name = "DIR")]
@@ -239,3 +240,9 @@ fn encode(text: &str) -> String {
 
 /// Only so that references below it count as local; nothing is served there.
 const BASE_URL: &str = "http://localhost/fhir";
+
+const EXAMPLES: &str = "\
+Examples:
+  ehi export --data records --out exported
+  ehi export --data records --out exported --level group/group-a --type Patient --type Observation
+  ehi export --data records --out exported --level patient --since 2024-01-01T00:00:00Z";

@@ -12,6 +12,7 @@ use crate::sample::{self, SampleOptions};
 /// Writes one NDJSON file for each of some twenty resource types, with groups group-a, group-b and group-empty. The same
 /// seed gives the same bytes everywhere; more patients only add to them. No person stands behind any of it.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Sample {
     /// How many patients
     #[arg(long, default_value_t = 10)]
@@ -32,3 +33,8 @@ impl Sample {
         Ok(())
     }
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  ehi sample --patients 10 --seed 1 --out records
+  ehi sample --patients 100000 --seed 7 --out many-records";

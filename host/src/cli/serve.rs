@@ -34,6 +34,7 @@ use crate::{
 /// Without authorisation (--auth none, all there is so far) it answers on a loopback address only, under no other host
 /// name, and lets no web page read its answers unless --cors names one.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
     /// The folder of NDJSON files: any names that end in .ndjson, any mix of resource types, Group included
     #[arg(long, value_name = "DIR")]
@@ -169,3 +170,9 @@ async fn stop() {
     let _ = tokio::signal::ctrl_c().await;
     tracing::info!("stopping; exports that are running go on at the next start");
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  ehi serve --data records
+  ehi serve --data records --listen 127.0.0.1:0 --state /var/lib/ehi --retention 3600
+  curl -i 'http://127.0.0.1:8080/fhir/Patient/$export'";
