@@ -21,6 +21,11 @@ impl Timestamp {
         self.0.as_millisecond()
     }
 
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    pub fn as_nanos(self) -> i128 {
+        self.0.as_nanosecond()
+    }
+
     /// Reads a FHIR `instant`: `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`, nothing less and nothing more.
     ///
     /// Digits of the fraction beyond the ninth are dropped, so two instants closer than a nanosecond are equal.

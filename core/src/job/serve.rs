@@ -176,7 +176,8 @@ impl Job {
 
     fn manifest(&self, endpoint: &Endpoint) -> Response {
         let expires = self.retained_until().to_http_date();
-        let response = Response::new(200).with("content-type", "application/json").with("expires", expires);
+        let response = Response::new(200).with("content-type", "application/json");
+        let response = response.with("expires", expires).with("cache-control", "no-store");
         // From the present configuration: a deployment may have moved since the kick-off.
         let files_url = endpoint.config().files_url(&self.record.id);
         Response { body: Body::Manifest(ManifestHead { files_url, ..self.manifest_head() }), ..response }

@@ -363,7 +363,9 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, EngineErro
 }
 
 fn stopped(error: wasmtime::Error) -> EngineError {
-    EngineError::Stopped(format!("{error:#}"))
+    // A backtrace of the component or a dump of its bytes may follow.
+    let text = format!("{error:#}");
+    EngineError::Stopped(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// How often the epoch advances: the granularity of the time bound.

@@ -162,7 +162,8 @@ impl Task<'_> {
             Resume::At { cursor, offset, .. } => Some((cursor.as_slice(), *offset)),
             Resume::Start => None,
         });
-        let blocks = source.blocks(&snapshot, resume)?;
+        let transaction_time = plan.transaction_time.context("the job has not begun")?;
+        let blocks = source.blocks(&snapshot, transaction_time, resume)?;
         let limits = WriterLimits { digest: false, ..self.exporter.limits.clone() };
         let mut writer = engine.writer(&plan, self.partition, self.population, from, &limits)?;
 

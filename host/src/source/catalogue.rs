@@ -1,11 +1,11 @@
-//! What a folder holds: which resources, where, and which lines are superseded. A SQLite file, so that it is exact and
+//! What a folder holds: which resources, where, and in which versions. A SQLite file, so that it is exact and
 //! its size in memory does not grow with the folder.
 
 use std::{cmp::Ordering, path::Path};
 
 use anyhow::{Context, Result};
 use ehi_core::{
-    Header,
+    Header, Timestamp,
     ndjson::{Line, Lines},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -56,7 +56,7 @@ impl Catalogue {
         read: impl FnOnce(&mut dyn FnMut(&str, u64, &[u8]) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let transaction = self.database.transaction()?;
-        transaction.execute_batch("DELETE FROM snapshot; DELETE FROM resource; DELETE FROM superseded;")?;
+        transaction.execute_batch("DELETE FROM snapshot; DELETE FROM resource; DELETE FROM version;")?;
         let mut filing =
             Filing { database: &transaction, lines: Lines::new(self.line_bytes_max), file: String::new(), start: 0 };
         read(&mut |file, offset, block| filing.block(file, offset, block))?;
@@ -66,19 +66,54 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Where the newest version of a resource stands.
-    pub(super) fn find(&self, resource_type: &str, id: &str) -> Result<Option<Spot>> {
-        let mut query = self.database.prepare_cached("SELECT file, offset, length FROM resource WHERE key = ?1")?;
-        Ok(query.query_row([key(resource_type, id)], spot).optional()?)
+    /// Whether there is such a resource, in any version.
+    pub(super) fn has(&self, resource_type: &str, id: &str) -> Result<bool> {
+        let mut query = self.database.prepare_cached("SELECT 1 FROM resource WHERE key = ?1")?;
+        Ok(query.exists([key(resource_type, id)])?)
     }
 
-    /// The first superseded line of a file from an offset on.
-    pub(super) fn superseded(&self, file: &str, from: u64) -> Result<Option<Spot>> {
-        let mut query = self.database.prepare_cached(
-            "SELECT file, offset, length FROM superseded WHERE file = ?1 AND offset >= ?2 ORDER BY offset LIMIT 1",
-        )?;
-        Ok(query.query_row(params![file, signed(from)], spot).optional()?)
+    /// Where the version of a resource stands that was the newest at an instant.
+    pub(super) fn find(&self, resource_type: &str, id: &str, at: Timestamp) -> Result<Option<Spot>> {
+        let key = key(resource_type, id);
+        let versions = self.versions("version", &key)?;
+        let versions = if versions.is_empty() { self.versions("resource", &key)? } else { versions };
+        Ok(newest(versions, at))
     }
+
+    /// The first line of a file, from an offset on, of whose resource another version was the newest at an instant. What
+    /// changed later is not superseded, nor does it supersede: it is of the next export.
+    pub(super) fn superseded(&self, file: &str, from: u64, at: Timestamp) -> Result<Option<Spot>> {
+        let mut query = self.database.prepare_cached(
+            "SELECT file, offset, length, number, updated, key FROM version WHERE file = ?1 AND offset >= ?2 ORDER BY offset",
+        )?;
+        let mut rows = query.query(params![file, signed(from)])?;
+        while let Some(row) = rows.next()? {
+            let (spot, version) = held(row)?;
+            if version.was_there(at)
+                && newest(self.versions("version", &row.get::<_, String>(5)?)?, at).as_ref() != Some(&spot)
+            {
+                return Ok(Some(spot));
+            }
+        }
+        Ok(None)
+    }
+
+    fn versions(&self, table: &str, key: &str) -> Result<Vec<(Spot, Version)>> {
+        let sql =
+            format!("SELECT file, offset, length, number, updated FROM {table} WHERE key = ?1 ORDER BY file, offset");
+        let mut query = self.database.prepare_cached(&sql)?;
+        let versions = query.query_map([key], held)?;
+        Ok(versions.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Of two that say the same the first counts.
+fn newest(versions: Vec<(Spot, Version)>, at: Timestamp) -> Option<Spot> {
+    let there = versions.into_iter().filter(|(_, version)| version.was_there(at));
+    let newer = |best: (Spot, Version), other: (Spot, Version)| {
+        if other.1.compare(&best.1) == Ordering::Greater { other } else { best }
+    };
+    there.reduce(newer).map(|(spot, _)| spot)
 }
 
 /// Takes the lines of the files one after another.
@@ -138,33 +173,24 @@ fn file_line(database: &Connection, line: &Line<'_>, spot: &Spot) -> Result<()> 
     if insert.execute(values)? > 0 {
         return Ok(());
     }
-    let mut query =
-        database.prepare_cached("SELECT file, offset, length, number, updated FROM resource WHERE key = ?1")?;
-    let (held, held_version) = query.query_row([&key], |row| {
-        let number = row.get::<_, Option<i64>>(3)?.and_then(|number| u64::try_from(number).ok());
-        Ok((spot_of(row)?, Version { number, updated: row.get(4)? }))
-    })?;
-    // Of two that say the same the first stays.
-    let newer = version.compare(&held_version) == Ordering::Greater;
-    if newer {
-        database.execute("DELETE FROM resource WHERE key = ?1", [&key])?;
-        insert.execute(values)?;
-    }
-    let loser = if newer { &held } else { spot };
-    database.execute(
-        "INSERT INTO superseded (file, offset, length) VALUES (?1, ?2, ?3)",
-        params![loser.file, signed(loser.offset), signed(loser.length)],
+    // The second line of a resource, or a later one: all of them stand among the versions.
+    let mut first = database.prepare_cached(
+        "INSERT OR IGNORE INTO version SELECT file, offset, length, number, updated, key FROM resource WHERE key = ?1",
     )?;
+    first.execute([&key])?;
+    let mut another = database.prepare_cached(
+        "INSERT INTO version (key, file, offset, length, number, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    another.execute(values)?;
     Ok(())
 }
 
-fn spot(row: &rusqlite::Row<'_>) -> rusqlite::Result<Spot> {
-    spot_of(row)
-}
-
-fn spot_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Spot> {
+/// A row of file, offset, length, number and time of update.
+fn held(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Spot, Version)> {
     let unsigned = |column| row.get::<_, i64>(column).map(|value| u64::try_from(value).unwrap_or(0));
-    Ok(Spot { file: row.get(0)?, offset: unsigned(1)?, length: unsigned(2)? })
+    let number = row.get::<_, Option<i64>>(3)?.and_then(|number| u64::try_from(number).ok());
+    let spot = Spot { file: row.get(0)?, offset: unsigned(1)?, length: unsigned(2)? };
+    Ok((spot, Version { number, updated: row.get(4)? }))
 }
 
 fn key(resource_type: &str, id: &str) -> String {
@@ -188,7 +214,9 @@ const SCHEMA: &str = "
         key TEXT PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
         number INTEGER, updated INTEGER
     ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS superseded (
-        file TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, PRIMARY KEY (file, offset)
+    CREATE TABLE IF NOT EXISTS version (
+        file TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL, number INTEGER, updated INTEGER,
+        key TEXT NOT NULL, PRIMARY KEY (file, offset)
     ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS version_key ON version (key);
 ";

@@ -86,11 +86,11 @@ impl Folder {
 
     fn has(&self, resource_type: &str, id: &str) -> Result<bool> {
         let UpToDate { catalogue, .. } = self.up_to_date()?;
-        Ok(catalogue.find(resource_type, id)?.is_some())
+        catalogue.has(resource_type, id)
     }
 
     fn group(&self, catalogue: &Catalogue, id: &str, now: Timestamp) -> Result<Vec<Member>> {
-        let Some(spot) = catalogue.find("Group", id)? else { return Ok(Vec::new()) };
+        let Some(spot) = catalogue.find("Group", id, now)? else { return Ok(Vec::new()) };
         let mut line = Vec::new();
         let mut file = File::open(self.path.join(&spot.file)).with_context(|| cannot_read(&spot.file))?;
         file.seek(SeekFrom::Start(spot.offset))?;
@@ -136,7 +136,12 @@ impl Source for Folder {
         Ok(population.seal())
     }
 
-    fn blocks(&self, snapshot: &str, from: Option<(&[u8], u64)>) -> Result<Box<dyn Blocks>> {
+    fn blocks(
+        &self,
+        snapshot: &str,
+        transaction_time: Timestamp,
+        from: Option<(&[u8], u64)>,
+    ) -> Result<Box<dyn Blocks>> {
         let UpToDate { files, id, .. } = self.up_to_date()?;
         if id != snapshot {
             bail!(CHANGED);
@@ -153,6 +158,7 @@ impl Source for Folder {
             path: self.path.clone(),
             catalogue: Arc::clone(&self.catalogue),
             snapshot: id,
+            transaction_time,
             names,
             first_offset: offset,
             reader: None,
@@ -164,6 +170,7 @@ struct FolderBlocks {
     path: PathBuf,
     catalogue: Arc<Mutex<Catalogue>>,
     snapshot: String,
+    transaction_time: Timestamp,
     names: std::vec::IntoIter<String>,
     /// Where to begin in the first file.
     first_offset: u64,
@@ -185,7 +192,7 @@ impl Blocks for FolderBlocks {
                 let offset = std::mem::take(&mut self.first_offset);
                 let file = FileReader::open(&self.path, &name, offset)?;
                 let mut reading = Reading { name, file, superseded: None };
-                reading.look_ahead(&self.catalogue)?;
+                reading.look_ahead(&self.catalogue, self.transaction_time)?;
                 self.reader = Some(reading);
                 continue;
             };
@@ -199,7 +206,7 @@ impl Blocks for FolderBlocks {
             let filled =
                 if superseded { reading.file.fill_whole(buffer, limit)? } else { reading.file.fill(buffer, limit)? };
             if superseded {
-                reading.look_ahead(&self.catalogue)?;
+                reading.look_ahead(&self.catalogue, self.transaction_time)?;
             }
             match filled {
                 Some(offset) => {
@@ -219,8 +226,8 @@ impl Blocks for FolderBlocks {
 
 impl Reading {
     /// Finds the next superseded line.
-    fn look_ahead(&mut self, catalogue: &Mutex<Catalogue>) -> Result<()> {
-        let spot = locked(catalogue)?.superseded(&self.name, self.file.offset)?;
+    fn look_ahead(&mut self, catalogue: &Mutex<Catalogue>, at: Timestamp) -> Result<()> {
+        let spot = locked(catalogue)?.superseded(&self.name, self.file.offset, at)?;
         self.superseded = spot.map(|spot| (spot.offset, spot.length));
         Ok(())
     }

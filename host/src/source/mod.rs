@@ -23,9 +23,14 @@ pub trait Source: Send + Sync {
     /// The patients who are members of that group now, as a population block; members of member groups too.
     fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>>;
 
-    /// The lines of a snapshot, from the beginning or from where a checkpoint says. An error if the data are no longer
-    /// those of the snapshot.
-    fn blocks(&self, snapshot: &str, from: Option<(&[u8], u64)>) -> Result<Box<dyn Blocks>>;
+    /// The lines of a snapshot, from the beginning or from where a checkpoint says; of resources with several versions
+    /// the newest at the transaction time counts. An error if the data are no longer those of the snapshot.
+    fn blocks(
+        &self,
+        snapshot: &str,
+        transaction_time: Timestamp,
+        from: Option<(&[u8], u64)>,
+    ) -> Result<Box<dyn Blocks>>;
 }
 
 /// The data at one moment.

@@ -8,7 +8,7 @@ use ehi_core::{Header, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     pub(super) number: Option<u64>,
-    /// Nanoseconds are not kept: two versions of one resource within a millisecond are told apart by their number.
+    /// Nanoseconds since 1970, at the ends of what 64 bits hold for years before 1678 and after 2261.
     pub(super) updated: Option<i64>,
 }
 
@@ -16,7 +16,12 @@ impl Version {
     pub(super) fn of(header: &Header<'_>) -> Self {
         let number = header.version_id.as_deref().and_then(|version| version.parse().ok());
         let updated = header.last_updated.as_deref().and_then(|text| Timestamp::parse_instant(text).ok());
-        Self { number, updated: updated.map(Timestamp::as_millis) }
+        Self { number, updated: updated.map(nanos) }
+    }
+
+    /// Whether the version was there at an instant; one that does not say when it was made was always there.
+    pub(super) fn was_there(&self, at: Timestamp) -> bool {
+        self.updated.is_none_or(|updated| updated <= nanos(at))
     }
 
     /// By version number where both have one, then by last update; a version that says something is newer than one that
@@ -28,6 +33,11 @@ impl Version {
         };
         by_number.then(self.updated.cmp(&other.updated)).then(self.number.cmp(&other.number))
     }
+}
+
+fn nanos(at: Timestamp) -> i64 {
+    let nanos = at.as_nanos().clamp(i64::MIN.into(), i64::MAX.into());
+    i64::try_from(nanos).unwrap_or_default()
 }
 
 #[cfg(test)]

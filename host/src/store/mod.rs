@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::{Mutex, MutexGuard},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -34,6 +35,8 @@ impl JobStore {
     /// Opens a store, for this process alone: a second host on the same file is refused.
     pub fn open(path: &Path) -> Result<Self> {
         let database = Connection::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+        // Another process keeps it for as long as it runs: no use in waiting long.
+        database.busy_timeout(Duration::from_millis(500))?;
         Self::prepare(database).with_context(|| format!("cannot use `{}`: is another server using it?", path.display()))
     }
 
