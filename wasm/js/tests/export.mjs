@@ -53,7 +53,10 @@ test("an export is kicked off, written, published, listed, served and expires", 
   assert.equal(polled.response.status, 200);
   assert.equal(polled.job, null);
   assert.equal(polled.account.strikes, 0);
-  assert.deepEqual(polled.response.body, { manifest: manifestHead(job.record) });
+  // Without a server the files' names are relative to the manifest; a client that asks gets whole URLs.
+  const filesUrl = `https://ehr.example/fhir/bulk/${accepted.id}/files/`;
+  assert.equal(manifestHead(job.record).filesUrl, "");
+  assert.deepEqual(polled.response.body, { manifest: { ...manifestHead(job.record), filesUrl } });
   const early = endpoint.handleRequest(job.record, polled.account, pollHead, null, "open", NOW + 1);
   assert.equal(early.response.status, 429);
   assert.equal(early.account.strikes, 1);
