@@ -1,4 +1,5 @@
-//! What FHIR itself defines: resource types and the Patient compartment, as tables that need no parsing.
+//! What FHIR itself defines: resource types, search parameters and the Patient compartment, as tables that need no
+//! parsing.
 //!
 //! A table is sorted text, one row a line, tab between columns; a look-up is a binary search over the bytes. So a
 //! component instance that lives for one request pays nothing to load it, and another FHIR version is data, not code.
@@ -7,11 +8,14 @@ use std::{borrow::Borrow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
+use crate::search::SearchParameter;
+
 /// The definitions of one FHIR version.
 #[derive(Clone, Copy, Debug)]
 pub struct Definitions<'d> {
     resource_types: Table<'d>,
     patient_compartment: Table<'d>,
+    search_parameters: Table<'d>,
 }
 
 impl Definitions<'static> {
@@ -19,13 +23,25 @@ impl Definitions<'static> {
     pub const R4: Self = Self {
         resource_types: Table(include_str!("../data/r4/resource-types.txt")),
         patient_compartment: Table(include_str!("../data/r4/patient-compartment.tsv")),
+        search_parameters: Table(include_str!("../data/r4/search-parameters.tsv")),
     };
 }
 
 impl<'d> Definitions<'d> {
-    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`.
+    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`. Without search parameters; see
+    /// [`with_search_parameters`](Self::with_search_parameters).
     pub fn from_tables(resource_types: &'d str, patient_compartment: &'d str) -> Self {
-        Self { resource_types: Table(resource_types), patient_compartment: Table(patient_compartment) }
+        Self {
+            resource_types: Table(resource_types),
+            patient_compartment: Table(patient_compartment),
+            search_parameters: Table(""),
+        }
+    }
+
+    /// The same with these search parameters, in the columns of `core/data/r4/search-parameters.tsv`.
+    #[must_use]
+    pub fn with_search_parameters(self, search_parameters: &'d str) -> Self {
+        Self { search_parameters: Table(search_parameters), ..self }
     }
 
     /// The type of that name, if this FHIR version has it. Names are case-sensitive.
@@ -47,6 +63,31 @@ impl<'d> Definitions<'d> {
     /// Whether the Patient compartment holds resources of that type.
     pub fn in_patient_compartment(&self, resource_type: &str) -> bool {
         self.patient_paths(resource_type).next().is_some()
+    }
+
+    /// The search parameter of that code, which is case-sensitive: one of the resource type's own, or one that all
+    /// resources have, such as `_lastUpdated`.
+    pub fn search_parameter(&self, resource_type: &str, code: &str) -> Option<SearchParameter<'d>> {
+        let mut rows = self.search_rows(resource_type);
+        let row = rows.find(|row| row.split('\t').next() == Some(code))?;
+        SearchParameter::read(row, self.resource_types.0)
+    }
+
+    /// The codes of all search parameters that resources of that type have, the type's own first.
+    pub fn search_codes(&self, resource_type: &str) -> impl Iterator<Item = &'d str> + use<'d> {
+        self.search_rows(resource_type).filter_map(|row| row.split('\t').next())
+    }
+
+    /// The search parameters of a type and of the types above it; none for what is no resource type.
+    fn search_rows(&self, resource_type: &str) -> impl Iterator<Item = &'d str> + use<'d> {
+        let above: &[&str] = match resource_type {
+            _ if self.resource_types.rows(resource_type).next().is_none() => &[],
+            "Binary" | "Bundle" | "Parameters" => &["Resource"],
+            _ => &["DomainResource", "Resource"],
+        };
+        let own = (!above.is_empty()).then(|| self.search_parameters.rows(resource_type));
+        let table = self.search_parameters;
+        own.into_iter().flatten().chain(above.iter().flat_map(move |name| table.rows(name)))
     }
 }
 

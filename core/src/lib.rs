@@ -81,6 +81,7 @@ pub mod manifest;
 pub mod ndjson;
 pub mod outcome;
 pub mod population;
+pub mod search;
 pub mod time;
 pub mod type_filter;
 pub mod values;

@@ -4,6 +4,8 @@ mod compartment;
 mod definitions;
 mod expression;
 mod package;
+mod route;
+mod search;
 
 use std::path::Path;
 
@@ -46,10 +48,12 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Checked> {
 fn settle(workspace: &Workspace, wheel: &Path, mode: Mode) -> Result<()> {
     let definitions = Definitions::read(wheel)?;
     let compartment = Compartment::resolve(&definitions)?;
+    let search_parameters = search::resolve(&definitions)?;
     eprintln!(
-        "{} resource types; {} elements put a resource into a patient's compartment",
+        "{} resource types; {} elements put a resource into a patient's compartment; {} search parameters",
         definitions.resources.len(),
-        compartment.rows.len()
+        compartment.rows.len(),
+        search_parameters.len()
     );
     for kept_out in &compartment.kept_out {
         eprintln!("kept out: {kept_out}");
@@ -57,6 +61,7 @@ fn settle(workspace: &Workspace, wheel: &Path, mode: Mode) -> Result<()> {
     let files = [
         file("resource-types.txt", resource_types(&definitions)),
         file("patient-compartment.tsv", patient_compartment(&compartment)),
+        file("search-parameters.tsv", search::table(&search_parameters)),
         file("SOURCE.md", package::source()),
     ];
     committed::settle(workspace, &files, mode, "gen")

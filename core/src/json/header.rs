@@ -141,12 +141,12 @@ impl<'l, W: Fn(&str) -> bool> HeaderSeed<'_, W> {
     }
 
     /// A JSON string, or a note that it is none.
-    fn text<A: MapAccess<'l>>(&mut self, map: &mut A, name: &'static str) -> Result<Option<Cow<'l, str>>, A::Error> {
-        let text = string_of(map.next_value::<&'l RawValue>()?);
+    fn text(&mut self, raw: &'l RawValue, name: &'static str) -> Option<Cow<'l, str>> {
+        let text = string_of(raw);
         if text.as_ref().is_none_or(|text| text.is_empty()) {
             self.note(LineError::WrongShape(name));
         }
-        Ok(text)
+        text
     }
 }
 
@@ -160,43 +160,48 @@ impl<'l, W: Fn(&str) -> bool> Visitor<'l> for HeaderSeed<'_, W> {
     fn visit_map<A: MapAccess<'l>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut head = Partial::default();
         while let Some(name) = map.next_key_seed(Text)? {
+            let wanted = (self.wanted)(&name);
+            if !wanted && !HEAD.contains(&&*name) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let raw: &'l RawValue = map.next_value()?;
             match &*name {
                 "resourceType" => {
                     if head.resource_type.is_some() {
                         self.note(LineError::Repeated("resourceType"));
                     }
-                    head.resource_type = self.text(&mut map, "resourceType")?;
+                    head.resource_type = self.text(raw, "resourceType");
                 }
                 "id" => {
                     if head.id.is_some() {
                         self.note(LineError::Repeated("id"));
                     }
-                    head.id = self.text(&mut map, "id")?;
+                    head.id = self.text(raw, "id");
                 }
                 "meta" => {
                     if std::mem::replace(&mut head.meta, true) {
                         self.note(LineError::Repeated("meta"));
                     }
-                    let raw: &'l RawValue = map.next_value()?;
                     match read_meta(raw) {
                         Ok((version_id, last_updated)) => {
-                            (head.version_id, head.last_updated) = (version_id, last_updated)
+                            (head.version_id, head.last_updated) = (version_id, last_updated);
                         }
                         Err(problem) => self.note(problem),
                     }
                 }
-                other if (self.wanted)(other) => {
-                    let raw: &'l RawValue = map.next_value()?;
-                    head.captured.push((name, raw));
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+                _ => {}
+            }
+            if wanted {
+                head.captured.push((name, raw));
             }
         }
         Ok(head)
     }
 }
+
+/// What every line is asked for.
+const HEAD: [&str; 3] = ["resourceType", "id", "meta"];
 
 type Meta<'l> = (Option<Cow<'l, str>>, Option<Cow<'l, str>>);
 
@@ -216,7 +221,7 @@ fn read_meta(raw: &RawValue) -> Result<Meta<'_>, LineError> {
 }
 
 /// The decoded text of a raw JSON string, borrowed where it has no escapes; `None` for any other value.
-pub(super) fn string_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn string_of(raw: &RawValue) -> Option<Cow<'_, str>> {
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
     Text.deserialize(&mut deserializer).ok()
 }

@@ -32,7 +32,7 @@ pub(crate) fn references<'l>(root: &'l RawElement, steps: &[&str], found: &mut V
 }
 
 /// The members of a JSON object, in order, repeated names included; `None` for any other value.
-pub(super) fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
+pub(crate) fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> {
     struct Members;
     impl<'l> serde::de::Visitor<'l> for Members {
         type Value = Vec<(Cow<'l, str>, &'l RawValue)>;
@@ -51,7 +51,8 @@ pub(super) fn members(raw: &RawValue) -> Option<Vec<(Cow<'_, str>, &RawValue)>> 
     serde::Deserializer::deserialize_map(&mut deserializer, Members).ok()
 }
 
-fn elements(raw: &RawValue) -> Vec<&RawValue> {
+/// The items of a JSON array, in order; none for any other value.
+pub(crate) fn elements(raw: &RawValue) -> Vec<&RawValue> {
     serde_json::from_str(raw.get()).unwrap_or_default()
 }
 

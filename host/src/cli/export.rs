@@ -51,6 +51,10 @@ pub(super) struct Export {
     /// Only what changed after this FHIR instant, such as 2024-01-01T00:00:00Z
     #[arg(long, value_name = "INSTANT")]
     since: Option<String>,
+    /// Of a type only what this search finds, such as 'Observation?category=laboratory'; may be repeated, and then either
+    /// counts
+    #[arg(long = "type-filter", value_name = "QUERY")]
+    type_filters: Vec<String>,
     /// What decides: the sandboxed component that the server uses, or the same core linked in
     #[arg(long, value_enum, default_value_t = EngineName::Component)]
     engine: EngineName,
@@ -131,7 +135,8 @@ impl Export {
         };
         let types = (!self.types.is_empty()).then(|| format!("_type={}", encode(&self.types.join(","))));
         let since = self.since.as_ref().map(|since| format!("_since={}", encode(since)));
-        let query = types.into_iter().chain(since).collect::<Vec<_>>().join("&");
+        let filters = self.type_filters.iter().map(|query| format!("_typeFilter={}", encode(query)));
+        let query = types.into_iter().chain(since).chain(filters).collect::<Vec<_>>().join("&");
         let mark = if query.is_empty() { "" } else { "?" };
         Ok(format!("/fhir/{level}$export{mark}{query}"))
     }

@@ -87,6 +87,10 @@ fn locate(structure: &StructureDefinition, resource_type: &str, branch: &Branch)
     let Some((last, before)) = branch.elements.split_last() else {
         bail!("the branch names no element");
     };
+    ensure!(
+        branch.elements.iter().all(|element| element.filter.is_none()),
+        "a condition on an element has no place in a compartment"
+    );
     let mut path = resource_type.to_owned();
     let mut properties = Vec::new();
     for element in before {
@@ -157,6 +161,8 @@ mod tests {
 
     #[test]
     fn an_element_that_does_not_exist_is_an_error() {
+        assert!(locate_in_sample("Sample").is_err());
+        assert!(locate_in_sample("Sample.part.where(use='x').who").is_err());
         assert!(locate_in_sample("Sample.absent").is_err());
         assert!(locate_in_sample("Sample.absent.who").is_err());
         assert!(locate_in_sample("Sample.value.who").is_err());

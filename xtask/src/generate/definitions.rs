@@ -12,6 +12,8 @@ use super::package;
 pub(super) struct Definitions {
     /// The concrete resource types, by name.
     pub(super) resources: BTreeMap<String, StructureDefinition>,
+    /// The complex data types and the abstract resource types, by name.
+    pub(super) types: BTreeMap<String, StructureDefinition>,
     pub(super) search_parameters: Vec<SearchParameter>,
     pub(super) patient_compartment: CompartmentDefinition,
 }
@@ -19,15 +21,18 @@ pub(super) struct Definitions {
 impl Definitions {
     pub(super) fn read(wheel: &Path) -> Result<Self> {
         let mut resources = BTreeMap::new();
+        let mut types = BTreeMap::new();
         let mut search_parameters = Vec::new();
         let mut patient_compartment = None;
         package::for_each_definition(wheel, |name, bytes| {
             if name.starts_with("StructureDefinition-") {
                 let definition: StructureDefinition = serde_json::from_slice(bytes)?;
                 if definition.is_concrete_resource() {
-                    resources.insert(definition.resource_type.clone(), definition);
+                    resources.insert(definition.type_name.clone(), definition);
+                } else if definition.is_complex_type() || definition.is_abstract_resource() {
+                    types.insert(definition.type_name.clone(), definition);
                 }
-            } else if name.starts_with("SearchParameter-") {
+            } else if name.starts_with("SearchParameter-") && !name.starts_with("SearchParameter-example") {
                 search_parameters.push(serde_json::from_slice(bytes)?);
             } else if name == "CompartmentDefinition-patient.json" {
                 patient_compartment = Some(serde_json::from_slice(bytes)?);
@@ -36,6 +41,7 @@ impl Definitions {
         })?;
         Ok(Self {
             resources,
+            types,
             search_parameters,
             patient_compartment: patient_compartment.context("the package has no patient compartment")?,
         })
@@ -49,7 +55,7 @@ pub(super) struct StructureDefinition {
     is_abstract: bool,
     derivation: Option<String>,
     #[serde(rename = "type")]
-    resource_type: String,
+    pub(super) type_name: String,
     /// Absent from the package's examples.
     #[serde(default)]
     snapshot: Snapshot,
@@ -59,6 +65,14 @@ impl StructureDefinition {
     /// An element by its path, which includes the resource type.
     pub(super) fn element(&self, path: &str) -> Option<&ElementDefinition> {
         self.snapshot.element.iter().find(|element| element.path == path)
+    }
+
+    fn is_complex_type(&self) -> bool {
+        self.kind == "complex-type" && self.derivation.as_deref() == Some("specialization")
+    }
+
+    fn is_abstract_resource(&self) -> bool {
+        self.kind == "resource" && self.is_abstract && self.derivation.as_deref() != Some("constraint")
     }
 
     fn is_concrete_resource(&self) -> bool {
@@ -73,10 +87,13 @@ struct Snapshot {
 
 #[derive(Deserialize)]
 pub(super) struct ElementDefinition {
-    path: String,
+    pub(super) path: String,
     /// The data types that the element may have; more than one only where its path ends in `[x]`.
     #[serde(rename = "type", default)]
     pub(super) types: Vec<DataType>,
+    /// `#` and the path of the element in the same resource that this one has the elements of.
+    #[serde(rename = "contentReference")]
+    pub(super) content_reference: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -101,10 +118,29 @@ impl DataType {
 
 #[derive(Deserialize)]
 pub(super) struct SearchParameter {
+    pub(super) id: String,
+    pub(super) url: String,
     pub(super) code: String,
+    #[serde(rename = "type")]
+    pub(super) parameter_type: String,
     #[serde(default)]
     pub(super) base: Vec<String>,
     pub(super) expression: Option<String>,
+    pub(super) xpath: Option<String>,
+    /// The resource types that a reference may lead to.
+    #[serde(default)]
+    pub(super) target: Vec<String>,
+    #[serde(default)]
+    pub(super) component: Vec<SearchComponent>,
+}
+
+/// One part of a composite search parameter.
+#[derive(Deserialize)]
+pub(super) struct SearchComponent {
+    /// The URL of the search parameter that has the type of the part.
+    pub(super) definition: String,
+    /// From the composite's context.
+    pub(super) expression: String,
 }
 
 #[derive(Deserialize)]

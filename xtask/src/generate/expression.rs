@@ -1,14 +1,20 @@
-//! The little of FHIRPath that search parameters over references are written in.
+//! The little of FHIRPath that search parameters are written in.
 //!
-//! A union of branches, each a path from a resource type down, with casts (`as`, `.as()`, `.ofType()`) and with
+//! A union of branches, each a path from a resource type down, with casts (`as`, `.as()`, `.ofType()`), with filters
+//! (`[0]`, `.where(element='text')`, `.extension('url')`, `.where(hasExtension('url'))`) and, at its end, with
 //! `.where(resolve() is Type)`. Anything else is an error: a path half understood would put patients' data into the
-//! wrong compartment.
+//! wrong compartment, or the wrong resources into an export.
+
+use std::fmt;
 
 use anyhow::{Result, bail, ensure};
 
 /// One branch of the union.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Branch {
+    /// Whether a component of a composite leaves its context and starts at the resource (`%resource`).
+    pub(super) from_resource: bool,
+    /// None if the branch is where it starts: the resource itself.
     pub(super) elements: Vec<Element>,
     /// The only type that a reference may resolve to, if the branch names one.
     pub(super) resolves_to: Option<String>,
@@ -20,14 +26,46 @@ pub(super) struct Element {
     pub(super) name: String,
     /// The data type, where the branch chooses one of several.
     pub(super) cast: Option<String>,
+    /// Which of the element's values count.
+    pub(super) filter: Option<Filter>,
 }
 
-/// The branches that start at a resource type. Those of other types are not looked into.
+/// A condition on the values of an element.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    /// The value at that place, from 0.
+    At(usize),
+    /// Those with that text at the end of a path of plain elements.
+    Equals { path: String, text: String },
+}
+
+/// As the tables write it.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(place) => write!(f, "[{place}]"),
+            Self::Equals { path, text } => write!(f, "[{path}={text}]"),
+        }
+    }
+}
+
+/// The branches that start at a resource type, or that name no type at all. Those of other types are not looked into.
 pub(super) fn branches(expression: &str, resource_type: &str) -> Result<Vec<Branch>> {
     split(expression, "|")?
         .into_iter()
-        .filter(|branch| root(branch) == resource_type)
+        .filter(|branch| root(branch) == resource_type || starts_at_element(root(branch)))
         .map(|branch| read_branch(branch, resource_type))
+        .collect()
+}
+
+/// The branches of a component, which start in the composite's context or at `%resource`.
+pub(super) fn component_branches(expression: &str) -> Result<Vec<Branch>> {
+    split(expression, "|")?
+        .into_iter()
+        .map(|text| match text.strip_prefix("%resource.") {
+            Some(text) => Ok(Branch { from_resource: true, ..read_branch(text, "")? }),
+            None => read_branch(text, ""),
+        })
         .collect()
 }
 
@@ -38,9 +76,8 @@ fn root(branch: &str) -> &str {
 }
 
 fn read_branch(text: &str, resource_type: &str) -> Result<Branch> {
-    let mut branch = Branch { elements: Vec::new(), resolves_to: None };
+    let mut branch = Branch { from_resource: false, elements: Vec::new(), resolves_to: None };
     read_cast(text, resource_type, &mut branch)?;
-    ensure!(!branch.elements.is_empty(), "`{text}` names no element");
     Ok(branch)
 }
 
@@ -56,7 +93,8 @@ fn read_cast(text: &str, resource_type: &str, branch: &mut Branch) -> Result<()>
     }
 }
 
-/// Steps joined by dots; the first is the resource type or, in parentheses, a path with a cast of its own.
+/// Steps joined by dots; the first is the resource type, an element of it or, in parentheses, a path with a cast of its
+/// own.
 fn read_path(text: &str, resource_type: &str, branch: &mut Branch) -> Result<()> {
     let steps = split(text, ".")?;
     let Some((first, steps)) = steps.split_first() else {
@@ -64,6 +102,8 @@ fn read_path(text: &str, resource_type: &str, branch: &mut Branch) -> Result<()>
     };
     if let Some(inner) = argument(first, "") {
         read_cast(inner, resource_type, branch)?;
+    } else if starts_at_element(first) {
+        read_step(first, branch)?;
     } else {
         ensure!(*first == resource_type, "`{text}` does not start at {resource_type}");
     }
@@ -76,16 +116,57 @@ fn read_step(step: &str, branch: &mut Branch) -> Result<()> {
     }
     if let Some(condition) = argument(step, "where") {
         let Some(target) = condition.strip_prefix("resolve() is ") else {
-            bail!("the condition `{condition}` is not of the form `resolve() is Type`");
+            return filter(branch, equality(condition)?);
         };
         ensure!(is_name(target), "`{target}` is not a resource type");
         ensure!(branch.resolves_to.is_none(), "the branch has two conditions");
         branch.resolves_to = Some(target.to_owned());
         return Ok(());
     }
-    ensure!(is_name(step), "the step `{step}` is neither an element nor a function we know");
     ensure!(branch.resolves_to.is_none(), "`{step}` lies beyond a reference");
-    branch.elements.push(Element { name: step.to_owned(), cast: None });
+    if let Some(url) = argument(step, "extension") {
+        branch.elements.push(Element { name: "extension".to_owned(), cast: None, filter: None });
+        return filter(branch, Filter::Equals { path: "url".to_owned(), text: literal(url)? });
+    }
+    let (name, index) = match step.strip_suffix(']').and_then(|step| step.split_once('[')) {
+        Some((name, index)) => (name, Some(index)),
+        None => (step, None),
+    };
+    ensure!(is_name(name), "the step `{step}` is neither an element nor a function we know");
+    branch.elements.push(Element { name: name.to_owned(), cast: None, filter: None });
+    index.map_or(Ok(()), |index| filter(branch, Filter::At(index.parse()?)))
+}
+
+/// `element='text'` or `hasExtension('url')`.
+fn equality(condition: &str) -> Result<Filter> {
+    if let Some(url) = argument(condition, "hasExtension") {
+        return Ok(Filter::Equals { path: "extension.url".to_owned(), text: literal(url)? });
+    }
+    match condition.split_once('=') {
+        Some((element, text)) if is_name(element) => {
+            Ok(Filter::Equals { path: element.to_owned(), text: literal(text)? })
+        }
+        _ => bail!("the condition `{condition}` is neither an equality nor of the form `resolve() is Type`"),
+    }
+}
+
+/// A text in quotes, of characters that need no escape here or in the tables.
+fn literal(text: &str) -> Result<String> {
+    let inner = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
+    match inner {
+        Some(inner) if inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte)) => {
+            Ok(inner.to_owned())
+        }
+        _ => bail!("`{text}` is not a plain text in quotes"),
+    }
+}
+
+fn filter(branch: &mut Branch, filter: Filter) -> Result<()> {
+    match branch.elements.last_mut() {
+        Some(element) if element.filter.is_none() => element.filter = Some(filter),
+        Some(element) => bail!("`{}` has two conditions", element.name),
+        None => bail!("a condition without an element"),
+    }
     Ok(())
 }
 
@@ -102,6 +183,10 @@ fn cast(branch: &mut Branch, data_type: &str) -> Result<()> {
 /// What stands in the parentheses of `name(...)`, if `text` is nothing but that.
 fn argument<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     Some(text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?.trim())
+}
+
+fn starts_at_element(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
 }
 
 fn is_name(text: &str) -> bool {
@@ -180,9 +265,12 @@ mod tests {
     #[test]
     fn other_shapes_are_refused() {
         for expression in [
-            "Group",
             "Group.value.first()",
-            "Group.telecom.where(system='phone')",
+            "Group.telecom.where(system='phone').where(use='home')",
+            "Group.telecom.where(system!='phone')",
+            "Group.telecom.where(system=\"phone\")",
+            "Group.telecom.where(system='it''s')",
+            "Group.telecom[first]",
             "Group.value.where(resolve() is Patient).name",
             "(Group.value",
             "Group.value)",
@@ -198,6 +286,31 @@ mod tests {
         assert_eq!(read("Person.telecom.where(system='email') | Group.member", "Group"), ["member"]);
     }
 
+    #[test]
+    fn filters_are_read() {
+        for (expression, meaning) in [
+            ("Group.telecom.where(system='phone')", "telecom[system=phone]"),
+            ("Group.entry[0].resource", "entry[0].resource"),
+            ("Group.extension('http://a.b/c')", "extension[url=http://a.b/c]"),
+            ("Group.item.where(hasExtension('http://a.b/c')).answer", "item[extension.url=http://a.b/c].answer"),
+        ] {
+            assert_eq!(read(expression, "Group"), [meaning]);
+        }
+    }
+
+    #[test]
+    fn a_branch_may_start_at_an_element_or_be_the_resource() {
+        assert_eq!(read("name | alias", "Group"), ["name", "alias"]);
+        assert_eq!(read("Group | Group.member", "Group"), ["", "member"]);
+    }
+
+    #[test]
+    fn a_component_starts_in_its_context_or_at_the_resource() {
+        let branches = component_branches("value.as(Quantity) | %resource.code").unwrap();
+        assert_eq!(branches.iter().map(show).collect::<Vec<_>>(), ["value(Quantity)", "code"]);
+        assert_eq!(branches.iter().map(|branch| branch.from_resource).collect::<Vec<_>>(), [false, true]);
+    }
+
     fn read(expression: &str, resource_type: &str) -> Vec<String> {
         branches(expression, resource_type).unwrap().iter().map(show).collect()
     }
@@ -206,9 +319,10 @@ mod tests {
         let elements: Vec<String> = branch
             .elements
             .iter()
-            .map(|element| match &element.cast {
-                Some(cast) => format!("{}({cast})", element.name),
-                None => element.name.clone(),
+            .map(|element| {
+                let cast = element.cast.as_ref().map_or_else(String::new, |cast| format!("({cast})"));
+                let filter = element.filter.as_ref().map_or_else(String::new, Filter::to_string);
+                format!("{}{cast}{filter}", element.name)
             })
             .collect();
         let path = elements.join(".");

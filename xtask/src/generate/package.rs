@@ -75,6 +75,26 @@ The package is `{PACKAGE}` in the wheel
   parameter, path from the resource's root by JSON property names; an element on the path may be an array. From
   CompartmentDefinition/patient, whose search parameters are resolved through their expressions, one line for each
   branch of the type. An element that cannot refer to a Patient is left out.
+- `search-parameters.tsv`: where in a resource the values of a search parameter are; one line for each resource type and
+  code, in byte order, those for every type under `Resource` and `DomainResource`. From the SearchParameters but for the
+  three examples. Columns:
+  1. resource type;
+  2. code;
+  3. type of the search parameter;
+  4. branches, joined by `|`. A branch is a path of JSON property names joined by dots, `:`, and the FHIR type at its
+     end. Choice elements are spelled out (`valueQuantity`), one branch for each type that the expression allows. An
+     element may be an array. `a[b.c=text]` keeps the values of `a` with that text at `b.c`, `a[0]` the first one;
+     `:Reference>Type` keeps the references to that type. `?a,b:boolean` is always one value: whether a value of `a` or
+     `b` is there and is not `false`. An empty path is the resource itself. The column is empty where the definition
+     has no expression (`_text`, `_content`, `_query`, `_filter`, and `age` of Patient, which needs today's date);
+  5. for a reference, the resource types that it may lead to, joined by `,`; `*` for any;
+  6. for a composite, its components joined by `;`, each a type of search parameter, `=`, and branches that start at the
+     values of column 4, or with `%` at the resource.
+
+  Where a definition is at fault, the table says what is meant: `relationship` of DocumentReference pairs a token and a
+  reference the right way round, a `DateTime` is a `dateTime`, ten extensions of CodeSystem and ValueSet get the base
+  that their XPath names, `birthOrderBoolean` of Patient means `multipleBirth[x]`, and `mothersMaidenName` of Patient the
+  extension that exists. A search parameter on an extension means the extension's value, of a type that suits it.
 "
     )
 }
