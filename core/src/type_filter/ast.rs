@@ -10,6 +10,7 @@ pub struct Query {
     pub(super) resource_type: ResourceType,
     pub(super) criteria: Vec<Criterion>,
     pub(super) ignored: Vec<ParameterName>,
+    pub(super) origin: Origin,
 }
 
 impl Query {
@@ -58,6 +59,7 @@ pub struct ParameterName {
     pub(super) links: Vec<Link>,
     pub(super) code: String,
     pub(super) modifier: Option<Modifier>,
+    pub(super) place: Place,
 }
 
 impl ParameterName {
@@ -166,18 +168,51 @@ impl Modifier {
 /// Its escapes are kept, and every one is legal: `\,` `\|` `\$` `\\` (FHIR R4 search, 3.1.1.4.19). They go when the
 /// value is read, after the splits at unescaped `$` and `|`. It holds no unescaped comma and is not empty.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ValueText(pub(super) String);
+pub struct ValueText {
+    pub(super) text: String,
+    pub(super) place: Place,
+}
 
 impl ValueText {
     /// The text, escapes and all. A searched value may identify a patient: not for logs or error texts.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 /// Says the length, never the text.
 impl fmt::Debug for ValueText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ValueText({} bytes)", self.0.len())
+        write!(f, "ValueText({} bytes)", self.text.len())
     }
 }
+
+/// The byte of its query at which a part of the tree began, for errors that are found later.
+///
+/// All places are equal, so that trees are equal that say the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place(pub(super) usize);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+/// Which of the parameter's values a query came from, and which query of that value it is, for errors that are found
+/// later. All origins are equal, as all places are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin {
+    pub(super) value: usize,
+    pub(super) query: usize,
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Origin {}

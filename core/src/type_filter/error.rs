@@ -144,6 +144,18 @@ pub enum TypeFilterErrorKind {
     NotOneType,
     /// A `%` without two hexadecimal digits.
     PercentEncoding,
+    /// A modifier that the parameter's type does not have.
+    ModifierOfType {
+        /// The type of the parameter, as FHIR names it.
+        parameter_type: &'static str,
+        /// What it has, in words.
+        accepted: &'static str,
+    },
+    /// A resource type as a modifier, to which the parameter never refers.
+    TargetType {
+        /// Those to which it does.
+        accepted: Vec<String>,
+    },
     /// More than `BYTES_MAX` bytes in all values.
     TooLong,
     /// More than `ALTERNATIVES_MAX` alternatives in a criterion.
@@ -154,14 +166,84 @@ pub enum TypeFilterErrorKind {
     TooManyLinks,
     /// More than `QUERIES_MAX` queries in all values.
     TooManyQueries,
+    /// A question that one resource alone does not answer.
+    Undecidable(Undecidable),
     /// A modifier that FHIR does not define and that is no resource type.
     UnknownModifier(String),
     /// A resource type in a chain that this FHIR version does not have.
     UnknownLinkType(String),
+    /// A search parameter that resources of the type do not have.
+    UnknownParameter {
+        /// The one that may have been meant.
+        nearest: Option<String>,
+    },
     /// A resource type before the `?` that this FHIR version does not have.
     UnknownType(String),
     /// Percent-encoded bytes that are not UTF-8.
     Utf8,
+    /// A value that is not of the form that its parameter's type prescribes.
+    Value(ValueForm),
+}
+
+/// Why a question cannot be answered by looking at one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Undecidable {
+    /// A chained parameter looks at the resource referred to.
+    Chain,
+    /// `_filter` is a language of its own, which is not spoken here.
+    FilterExpression,
+    /// `:above` and `:below` of a reference follow a hierarchy of resources.
+    Hierarchy,
+    /// `_list` looks at a List.
+    List,
+    /// `_query` names a query that servers define for themselves.
+    NamedQuery,
+    /// The definitions do not say where in a resource to look.
+    NoExpression,
+    /// How names sound is not defined.
+    Phonetic,
+    /// `near` measures distances, in a way that servers define for themselves.
+    Position,
+    /// `_has` looks at the resources that refer to this one.
+    ReverseChain,
+    /// `:above`, `:below`, `:in` and `:not-in` of a token look into code systems and value sets.
+    Terminology,
+    /// `_text` and `_content` search in a way that servers define for themselves.
+    Text,
+}
+
+/// What the value of a parameter looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueForm {
+    /// Of a composite: so many parts.
+    Composite {
+        /// How many.
+        parts: usize,
+    },
+    /// Of an address for phone, mail and the like, which has no system.
+    ContactPoint,
+    /// Of a date.
+    Date,
+    /// Of `_id`.
+    Id,
+    /// Of `:missing`.
+    Missing,
+    /// Of a number.
+    Number,
+    /// Of `:of-type`.
+    OfType,
+    /// Of a quantity.
+    Quantity,
+    /// Of a reference.
+    Reference,
+    /// Of a string.
+    String,
+    /// Of a token.
+    Token,
+    /// Of a reference whose type is in the modifier.
+    TypedReference,
 }
 
 impl TypeFilterErrorKind {
@@ -192,6 +274,9 @@ impl fmt::Display for TypeFilterErrorKind {
             Self::MissingEquals => f.write_str("a parameter without `=`: accepted is `name=value`"),
             Self::MissingName => f.write_str("no parameter name before `=`: accepted is `name=value`"),
             Self::MissingType => f.write_str("no resource type: accepted is one, then `?`"),
+            Self::ModifierOfType { parameter_type, accepted } => {
+                write!(f, "not a modifier of a {parameter_type} parameter: accepted are {accepted}")
+            }
             Self::NameCharacter(character) => write!(
                 f,
                 "unexpected character `{}` in a parameter name: accepted are ascii letters, digits, `-` `_` `:` `.`",
@@ -205,20 +290,91 @@ impl fmt::Display for TypeFilterErrorKind {
                 f.write_str("the context is not a single resource type: accepted is one type name, then `?`")
             }
             Self::PercentEncoding => f.write_str("`%` is not followed by two hexadecimal digits: `%25` means itself"),
+            Self::TargetType { accepted } => {
+                f.write_str("the parameter never refers to this type: accepted are")?;
+                let mut shown = accepted.iter().take(SHOWN_TYPES_MAX);
+                shown.try_for_each(|name| write!(f, " `{name}`"))?;
+                if accepted.len() > SHOWN_TYPES_MAX { f.write_str(" and others") } else { Ok(()) }
+            }
             Self::TooLong => write!(f, "the values exceed {BYTES_MAX} bytes in all"),
             Self::TooManyAlternatives => write!(f, "more than {ALTERNATIVES_MAX} alternatives"),
             Self::TooManyCriteria => write!(f, "more than {CRITERIA_MAX} criteria in a query"),
             Self::TooManyLinks => write!(f, "a chain of more than {LINKS_MAX} links"),
             Self::TooManyQueries => write!(f, "more than {QUERIES_MAX} queries in all"),
+            Self::Undecidable(undecidable) => undecidable.fmt(f),
             Self::UnknownLinkType(name) => write!(f, "unknown resource type `{name}` in a chain"),
             Self::UnknownModifier(name) => {
                 write!(f, "unknown modifier `{name}`: accepted are ")?;
                 Modifier::NAMED.iter().try_for_each(|modifier| write!(f, "`{}` ", modifier.as_str()))?;
                 f.write_str("or a resource type")
             }
+            Self::UnknownParameter { nearest: Some(nearest) } => {
+                write!(f, "unknown search parameter of this type: `{nearest}` is one")
+            }
+            Self::UnknownParameter { nearest: None } => f.write_str(
+                "unknown search parameter of this type: accepted are those that FHIR defines for it, such as `_id`",
+            ),
             Self::UnknownType(name) => write!(f, "unknown resource type `{name}`: accepted is one, then `?`"),
             Self::Utf8 => f.write_str("percent-encoded bytes that are not utf-8"),
+            Self::Value(form) => form.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Undecidable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not decided by one resource alone: ")?;
+        f.write_str(match self {
+            Self::Chain => {
+                "a chained parameter looks at the resource referred to; accepted is the reference itself, as `Type/id`"
+            }
+            Self::FilterExpression => "`_filter` is not supported; accepted are search parameters joined by `&`",
+            Self::Hierarchy => {
+                "`:above` and `:below` follow a hierarchy of resources; accepted is `url|version` of a canonical"
+            }
+            Self::List => "`_list` looks at a list; accepted are its entries by `_id`",
+            Self::NamedQuery => "`_query` names a query of some server; accepted are search parameters",
+            Self::NoExpression => "the definition does not say where to look; accepted are other search parameters",
+            Self::Phonetic => "how names sound is not defined; accepted is `name`, also with `:contains`",
+            Self::Position => "how to measure distances is not defined; accepted are `address` and its parts",
+            Self::ReverseChain => {
+                "`_has` looks at the resources that refer to this one; accepted are parameters of the resource itself"
+            }
+            Self::Terminology => {
+                "the modifier looks into code systems and value sets; accepted are the codes, separated by `,`"
+            }
+            Self::Text => "searching all text is not defined; accepted are string parameters and the `:text` of tokens",
+        })
+    }
+}
+
+impl fmt::Display for ValueForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Composite { parts } => {
+                return write!(f, "not the {parts} values of a composite: accepted are {parts}, separated by `$`");
+            }
+            Self::ContactPoint => "a phone number or mail address has no system: accepted is the value without `|`",
+            Self::Date => {
+                "not a date: accepted is `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or `YYYY-MM-DDThh:mm` with seconds and zone \
+                 (`Z`, `+hh:mm`) as needed, behind `eq` `ne` `gt` `lt` `ge` `le` `sa` `eb` `ap` or nothing"
+            }
+            Self::Id => "not an id: accepted are 1 to 64 letters, digits, `-` and `.`",
+            Self::Missing => "not an answer to `:missing`: accepted is one of `true` and `false`",
+            Self::Number => {
+                "not a number: accepted is a decimal such as `100`, `0.80` or `1e2`, behind `eq` `ne` `gt` `lt` `ge` \
+                 `le` `sa` `eb` `ap` or nothing"
+            }
+            Self::OfType => "not an identifier and its type: accepted is `system|code|value`",
+            Self::Quantity => {
+                "not a quantity: accepted is `number`, `number|system|code`, `number||code` or `number|system|`, \
+                 behind `eq` `ne` `gt` `lt` `ge` `le` `sa` `eb` `ap` or nothing"
+            }
+            Self::Reference => "not a reference: accepted is `id`, `Type/id`, an absolute url or `url|version`",
+            Self::String => "nothing to search for: accepted is a text with letters or digits, or `:exact`",
+            Self::Token => "not a token: accepted is `code`, `system|code`, `|code` or `system|`",
+            Self::TypedReference => "not an id: with a type as modifier, accepted is the `id` alone",
+        })
     }
 }
 
@@ -228,6 +384,9 @@ fn shortened(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+/// Target types that an error text shows. Most parameters have fewer.
+const SHOWN_TYPES_MAX: usize = 12;
 
 /// Characters of a name that an error text shows. The longest code of R4 has 33.
 const SHOWN_CHARACTERS_MAX: usize = 60;

@@ -6,7 +6,7 @@
 
 use super::{
     ALTERNATIVES_MAX, CRITERIA_MAX,
-    ast::{Criterion, ParameterName, Query, ValueText},
+    ast::{Criterion, Origin, ParameterName, Place, Query, ValueText},
     error::{TypeFilterError, TypeFilterErrorKind},
     name, percent,
 };
@@ -15,12 +15,16 @@ use crate::{ResourceType, definitions::Definitions};
 /// Parses one query. Empty parts, as in `Patient?&a=1&`, are passed over.
 pub(super) fn query(text: &str, definitions: &Definitions<'_>) -> Result<Query, TypeFilterError> {
     let (context, parts) = text.split_once('?').unwrap_or((text, ""));
-    let mut query =
-        Query { resource_type: resource_type(context, definitions)?, criteria: Vec::new(), ignored: Vec::new() };
+    let mut query = Query {
+        resource_type: resource_type(context, definitions)?,
+        criteria: Vec::new(),
+        ignored: Vec::new(),
+        origin: Origin::default(),
+    };
     let mut start = context.len() + 1;
     for part in parts.split('&') {
         if !part.is_empty() {
-            add(&mut query, part, definitions)
+            add(&mut query, part, start, definitions)
                 .map_err(|error| error.moved(|position| start + position).of_type(&query.resource_type))?;
         }
         start += part.len() + 1;
@@ -40,7 +44,8 @@ fn resource_type(context: &str, definitions: &Definitions<'_>) -> Result<Resourc
     })
 }
 
-fn add(query: &mut Query, part: &str, definitions: &Definitions<'_>) -> Result<(), TypeFilterError> {
+/// Adds what `part` says, which begins at byte `start` of the query.
+fn add(query: &mut Query, part: &str, start: usize, definitions: &Definitions<'_>) -> Result<(), TypeFilterError> {
     if query.criteria.len() + query.ignored.len() == CRITERIA_MAX {
         return Err(TypeFilterError::new(TypeFilterErrorKind::TooManyCriteria, 0));
     }
@@ -48,9 +53,12 @@ fn add(query: &mut Query, part: &str, definitions: &Definitions<'_>) -> Result<(
         return Err(TypeFilterError::new(TypeFilterErrorKind::MissingEquals, 0));
     };
     let value_start = name.len() + 1;
-    let name = parameter_name(name, definitions)?;
-    let alternatives = alternatives(value)
+    let name = ParameterName { place: Place(start), ..parameter_name(name, definitions)? };
+    let mut alternatives = alternatives(value)
         .map_err(|error| error.moved(|position| value_start + position).in_parameter(&name.to_string()))?;
+    for alternative in &mut alternatives {
+        alternative.place.0 += start + value_start;
+    }
     if alternatives.is_empty() {
         query.ignored.push(name);
     } else {
@@ -71,7 +79,16 @@ fn alternatives(encoded: &str) -> Result<Vec<ValueText>, TypeFilterError> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    split_at_commas(&text).map_err(|error| error.moved(|position| percent::encoded_position(encoded, position)))
+    let mut alternatives =
+        split_at_commas(&text).map_err(|error| error.moved(|position| percent::encoded_position(encoded, position)))?;
+    // Each is looked for from the one before, so that many of them cost no more than one.
+    let (mut decoded_from, mut encoded_from) = (0, 0);
+    for alternative in &mut alternatives {
+        let rest = encoded.get(encoded_from..).unwrap_or_default();
+        encoded_from += percent::encoded_position(rest, alternative.place.0 - decoded_from);
+        decoded_from = std::mem::replace(&mut alternative.place.0, encoded_from);
+    }
+    Ok(alternatives)
 }
 
 /// Splits at the commas that no backslash escapes, and checks that every backslash escapes something
@@ -104,7 +121,7 @@ fn push(alternatives: &mut Vec<ValueText>, text: &str, start: usize, end: usize)
     if alternatives.len() == ALTERNATIVES_MAX {
         return Err(TypeFilterError::new(TypeFilterErrorKind::TooManyAlternatives, start));
     }
-    alternatives.push(ValueText(alternative.to_owned()));
+    alternatives.push(ValueText { text: alternative.to_owned(), place: Place(start) });
     Ok(())
 }
 
@@ -157,6 +174,16 @@ mod tests {
             let texts: Vec<_> = query.criteria()[0].alternatives().iter().map(ValueText::as_str).collect();
             assert_eq!(texts, alternatives, "{value}");
         }
+    }
+
+    #[test]
+    fn every_part_knows_where_it_began() {
+        let query = query("Patient?a=%C3%A9,b%2Cc&%61:not=d", &Definitions::R4).unwrap();
+        let places = query.criteria().iter().map(|criterion| {
+            let alternatives = criterion.alternatives().iter().map(|alternative| alternative.place.0);
+            (criterion.name().place.0, alternatives.collect::<Vec<_>>())
+        });
+        assert_eq!(places.collect::<Vec<_>>(), [(8, vec![10, 17, 21]), (23, vec![31])]);
     }
 
     #[test]

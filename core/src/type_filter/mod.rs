@@ -1,8 +1,9 @@
-//! `_typeFilter`: from the values of the kick-off parameter to queries, and back.
+//! `_typeFilter`: from the values of the kick-off parameter to queries, back, and on to the resources that match.
 //!
 //! [`parse`] knows the grammar and nothing else: which text is one query (the editions disagree, see
 //! [`TypeFilterSource`]), which resource type it filters, and how its parameters are named and combined. Whether a
-//! search parameter exists, what its values mean and which resources match is decided later, over the same tree.
+//! search parameter exists and what its values mean is decided by [`Filter::compile`] over the same tree, and which
+//! resources match by [`Filter::matches`]. `docs/type-filter.md` says what each search parameter type means here.
 //!
 //! | text | in the tree | means |
 //! |---|---|---|
@@ -13,14 +14,20 @@
 //! A query without criteria, `Patient?` or `Patient`, matches every resource of its type (BD-TF-23).
 
 mod ast;
+#[cfg(test)]
+mod cases;
+mod compile;
 mod display;
 mod error;
+mod eval;
 mod grammar;
 mod name;
 mod percent;
+mod program;
 mod split;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::fmt;
 
@@ -28,7 +35,8 @@ use crate::Edition;
 use crate::definitions::Definitions;
 
 pub use ast::{Criterion, Link, Modifier, ParameterName, Query, ValueText};
-pub use error::{TypeFilterError, TypeFilterErrorKind};
+pub use error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm};
+pub use program::{Filter, FilterContext};
 
 /// One value of `_typeFilter` and where it came from, which decides how often it is decoded.
 ///
@@ -89,7 +97,10 @@ pub fn parse_each(
                 return results;
             }
             let result = text.and_then(|text| grammar::query(&text, definitions));
-            results.push(result.map_err(|error| error.in_query(value, query)));
+            results.push(match result {
+                Ok(tree) => Ok(Query { origin: ast::Origin { value, query }, ..tree }),
+                Err(error) => Err(error.in_query(value, query)),
+            });
         }
     }
     results

@@ -7,7 +7,7 @@
 
 use super::{
     LINKS_MAX,
-    ast::{Link, Modifier, ParameterName},
+    ast::{Link, Modifier, ParameterName, Place},
     error::{TypeFilterError, TypeFilterErrorKind},
 };
 use crate::{ResourceType, definitions::Definitions};
@@ -32,7 +32,7 @@ fn structure(name: &str, definitions: &Definitions<'_>) -> Result<ParameterName,
         let behind = |error: TypeFilterError| error.moved(|position| start + position);
         let Some((link, after)) = link(rest, definitions).map_err(behind)? else {
             let (code, modifier) = last(rest, definitions).map_err(behind)?;
-            return Ok(ParameterName { links, code, modifier });
+            return Ok(ParameterName { links, code, modifier, place: Place::default() });
         };
         if links.len() == LINKS_MAX {
             return Err(TypeFilterError::new(TypeFilterErrorKind::TooManyLinks, start));
@@ -169,7 +169,7 @@ mod tests {
                 None,
             ),
         ] {
-            let name = ParameterName { links, code: code.into(), modifier };
+            let name = ParameterName { links, code: code.into(), modifier, place: Place::default() };
             assert_eq!(parse(text, &Definitions::R4), Ok(name.clone()), "{text}");
             assert_eq!(name.to_string(), text);
         }

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    ast::{Origin, Place},
+    *,
+};
 use crate::ResourceType;
 
 const EDITIONS: [Edition; 4] = [Edition::Stu1, Edition::Stu2, Edition::Stu3, Edition::Stu4Ballot];
@@ -462,6 +465,7 @@ mod properties {
             resource_type,
             criteria,
             ignored,
+            origin: Origin::default(),
         })
     }
 
@@ -474,7 +478,7 @@ mod properties {
         let modifier =
             prop_oneof![prop::sample::select(Modifier::NAMED.to_vec()), resource_type().prop_map(Modifier::Type),];
         (prop::collection::vec(link(), 0..3), code(), prop::option::of(modifier))
-            .prop_map(|(links, code, modifier)| ParameterName { links, code, modifier })
+            .prop_map(|(links, code, modifier)| ParameterName { links, code, modifier, place: Place::default() })
     }
 
     fn link() -> impl Strategy<Value = Link> {
@@ -497,6 +501,9 @@ mod properties {
     fn value() -> impl Strategy<Value = ValueText> {
         let any = any::<String>().prop_filter("a value is not empty", |text| !text.is_empty());
         let syntax = prop::collection::vec(piece(), 1..6).prop_map(|pieces| pieces.concat());
-        prop_oneof![any, syntax].prop_map(|text| ValueText(text.replace('\\', r"\\").replace(',', r"\,")))
+        prop_oneof![any, syntax].prop_map(|text| {
+            let text = text.replace('\\', r"\\").replace(',', r"\,");
+            ValueText { text, place: Place::default() }
+        })
     }
 }

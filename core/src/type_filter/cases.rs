@@ -1,0 +1,344 @@
+//! What every search parameter type means, by example; and properties of all input.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+use crate::{Timestamp, json::RawElement, search::ParameterType};
+
+/// One query, one resource, and what becomes of them.
+#[derive(Deserialize)]
+struct Case<'a> {
+    id: &'a str,
+    query: Cow<'a, str>,
+    #[serde(borrow)]
+    resource: &'a RawElement,
+    expect: &'a str,
+}
+
+const CASES: &str = include_str!("../../../tests/type-filter/cases.ndjson");
+
+#[test]
+fn every_case_comes_out_as_it_says() {
+    let mut failures = Vec::new();
+    for line in CASES.lines() {
+        let case: Case<'_> = serde_json::from_str(line).unwrap();
+        let outcome = match compile(&case.query) {
+            Err(_) => "error",
+            Ok(filter) if passes(&filter, &case) => "yes",
+            Ok(_) => "no",
+        };
+        if outcome != case.expect {
+            failures.push(format!("{}: {} gives {outcome}, not {}", case.id, case.query, case.expect));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let ids: BTreeSet<_> = CASES.lines().map(|line| serde_json::from_str::<Case<'_>>(line).unwrap().id).collect();
+    assert_eq!(ids.len(), CASES.lines().count());
+}
+
+/// As `Filter::matches`, and a case about a resource of another type asks whether the query selects it.
+fn passes(filter: &Filter<'_>, case: &Case<'_>) -> bool {
+    let roots: BTreeMap<&str, &RawElement> = serde_json::from_str(case.resource.get()).unwrap();
+    let text = |name: &str| roots.get(name).and_then(|raw| crate::json::string_of(raw)).unwrap_or_default();
+    let is_of_type = case.query.split('?').next() == Some(&*text("resourceType"));
+    is_of_type && matches(filter, case.resource.get())
+}
+
+fn context() -> FilterContext {
+    let now = Timestamp::parse_instant("2024-01-01T00:00:00Z").unwrap();
+    FilterContext { base_url: "http://example.org/fhir".to_owned(), now }
+}
+
+fn compile(query: &str) -> Result<Filter<'static>, Vec<TypeFilterError>> {
+    let queries = parse(&[TypeFilterSource::Post(query)], Edition::Stu3, &Definitions::R4)?;
+    Filter::compile(&queries, &Definitions::R4, &context())
+}
+
+/// Gives the filter no more of the resource than it asks for.
+fn matches(filter: &Filter<'_>, resource: &str) -> bool {
+    let members: BTreeMap<Cow<'_, str>, &RawElement> = serde_json::from_str(resource).unwrap();
+    let text = |name: &str| members.get(name).and_then(|raw| crate::json::string_of(raw)).unwrap_or_default();
+    let (resource_type, id) = (text("resourceType"), text("id"));
+    let wanted: Vec<_> = filter.roots(&resource_type).collect();
+    let roots: Vec<_> =
+        members.iter().filter(|(name, _)| wanted.contains(&&***name)).map(|(n, r)| (n.clone(), *r)).collect();
+    filter.matches(&resource_type, &id, &roots)
+}
+
+#[track_caller]
+fn refused(query: &str) -> String {
+    compile(query).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn what_one_resource_cannot_decide_is_refused_by_name() {
+    for (query, kind) in [
+        ("Observation?patient.name=peter", Undecidable::Chain),
+        ("Patient?_has:Observation:patient:code=1", Undecidable::ReverseChain),
+        ("Patient?_list=42", Undecidable::List),
+        ("Patient?_query=x", Undecidable::NamedQuery),
+        ("Patient?_text=x", Undecidable::Text),
+        ("Patient?_content=x", Undecidable::Text),
+        ("Patient?_filter=x", Undecidable::FilterExpression),
+        ("Patient?phonetic=x", Undecidable::Phonetic),
+        ("Location?near=1|2|3|km", Undecidable::Position),
+        ("Observation?code:in=http://x", Undecidable::Terminology),
+        ("Observation?code:not-in=http://x", Undecidable::Terminology),
+        ("Observation?code:above=x", Undecidable::Terminology),
+        ("Observation?code:below=x", Undecidable::Terminology),
+        ("Location?partof:below=1", Undecidable::Hierarchy),
+        ("Location?partof:above=Location/1", Undecidable::Hierarchy),
+    ] {
+        let errors = compile(query).unwrap_err();
+        assert_eq!(*errors[0].kind(), TypeFilterErrorKind::Undecidable(kind), "{query}");
+        assert!(errors[0].concerns_one_query() && errors[0].resource_type().is_some());
+    }
+}
+
+#[test]
+fn errors_say_where_and_what_instead() {
+    for (query, text) in [
+        (
+            "Patient?gender=male&birthdat=1970",
+            "`_typeFilter` value 1, query 1 for `Patient`, byte 20: parameter `birthdat`: unknown search parameter of \
+             this type: `birthdate` is one",
+        ),
+        (
+            "Patient?name=a,b&birthdate:exact=1970",
+            "`_typeFilter` value 1, query 1 for `Patient`, byte 17: parameter `birthdate:exact`: not a modifier of a \
+             date parameter: accepted are `missing`",
+        ),
+        (
+            "Observation?value-quantity=5%2C5,5%7Cmg",
+            "`_typeFilter` value 1, query 1 for `Observation`, byte 33: parameter `value-quantity`: not a quantity: \
+             accepted is `number`, `number|system|code`, `number||code` or `number|system|`, behind `eq` `ne` `gt` \
+             `lt` `ge` `le` `sa` `eb` `ap` or nothing",
+        ),
+        (
+            "Observation?subject:Medication=1",
+            "`_typeFilter` value 1, query 1 for `Observation`, byte 12: parameter `subject:Medication`: the parameter \
+             never refers to this type: accepted are `Device` `Group` `Location` `Patient`",
+        ),
+    ] {
+        assert_eq!(refused(query), text);
+    }
+}
+
+/// Empty values are ignored, but not what is wrong with their parameter.
+#[test]
+fn an_unknown_parameter_is_an_error_without_a_value_too() {
+    assert!(refused("Patient?foo=").contains("unknown search parameter"));
+    assert!(compile("Patient?name=").is_ok());
+}
+
+#[test]
+fn values_must_be_of_their_form_and_are_not_shown() {
+    for query in [
+        "Patient?birthdate=MRN471",
+        "Patient?birthdate=xx1970",
+        "Patient?gender:missing=MRN471",
+        "Patient?gender:missing=true,false",
+        "Patient?name=%3F",
+        "Patient?_id=MRN471|x",
+        "Patient?_id=MRN_471",
+        "Patient?identifier=MRN471|x|y",
+        "Patient?identifier=|",
+        "Patient?identifier:of-type=MRN471|x",
+        "Patient?phone=|MRN471",
+        "Patient?organization=MRN 471",
+        "Patient?organization=Organisation/MRN471",
+        "Patient?organization:Organization=Organization/MRN471",
+        "RiskAssessment?probability=MRN471",
+        "Observation?value-quantity=MRN471",
+        "Observation?value-quantity=1||",
+        "Observation?code-value-quantity=MRN471",
+        "Observation?code-value-quantity=MRN471$",
+        "Observation?code-value-quantity=MRN471$1$2",
+        "Observation?code-value-quantity=x$MRN471",
+        "Location?partof:below=MRN471",
+    ] {
+        let errors = compile(query).unwrap_err();
+        let shown = format!("{errors:?} {}", errors[0]);
+        assert!(!shown.contains("MRN") && errors[0].position() >= "Patient?_id=".len(), "{shown}");
+        assert_eq!(errors[0].value(), 0);
+    }
+    let filter = compile("Patient?identifier=MRN471").unwrap();
+    assert_eq!(format!("{filter:?}"), "Filter(1 queries of 1 types)");
+}
+
+#[test]
+fn queries_of_a_type_add_up_and_other_types_pass() {
+    let sources =
+        ["Patient?gender=male&active=true", "Patient?_id=x", "Observation?code=1"].map(TypeFilterSource::Post);
+    let queries = parse(&sources, Edition::Stu3, &Definitions::R4).unwrap();
+    let filter = Filter::compile(&queries, &Definitions::R4, &context()).unwrap();
+    assert_eq!(filter.roots("Patient").collect::<Vec<_>>(), ["active", "gender", "id"]);
+    assert_eq!(filter.roots("Group").count(), 0);
+    for (resource, expected) in [
+        (r#"{"resourceType":"Patient","id":"a","gender":"male","active":true}"#, true),
+        (r#"{"resourceType":"Patient","id":"a","gender":"male"}"#, false),
+        (r#"{"resourceType":"Patient","id":"x"}"#, true),
+        (r#"{"resourceType":"Patient","id":"X"}"#, false),
+        (r#"{"resourceType":"Observation","id":"x"}"#, false),
+        (r#"{"resourceType":"Group","id":"x"}"#, true),
+    ] {
+        assert_eq!(matches(&filter, resource), expected, "{resource}");
+    }
+}
+
+proptest! {
+    /// Over every case about a token: `:not` selects what the criterion does not.
+    #[test]
+    fn not_is_the_complement(code in token(), resource in token_resource()) {
+        let plain = compile(&format!("Observation?code={code}")).unwrap();
+        let negated = compile(&format!("Observation?code:not={code}")).unwrap();
+        prop_assert_ne!(matches(&plain, &resource), matches(&negated, &resource));
+    }
+
+    #[test]
+    fn every_parameter_takes_any_value_and_any_json(
+        (resource_type, code) in any_parameter(),
+        modifier in prop::option::of(prop::sample::select(super::ast::Modifier::NAMED.to_vec())),
+        value in value(),
+        seed in json(),
+    ) {
+        let modifier = modifier.map(|modifier| format!(":{}", modifier.as_str())).unwrap_or_default();
+        let sent = value.replace('%', "%25").replace('&', "%26");
+        match compile(&format!("{resource_type}?{code}{modifier}={sent}")) {
+            Ok(filter) => {
+                // The same value wherever the filter looks.
+                let members: String = filter.roots(resource_type).map(|root| format!(",{root:?}:{seed}")).collect();
+                let id = if members.contains("\"id\":") { "" } else { r#","id":"x""# };
+                matches(&filter, &format!(r#"{{"resourceType":"{resource_type}"{id}{members}}}"#));
+            }
+            Err(errors) => {
+                let marked = value.len() > 6 && value.chars().all(|c| c.is_ascii_digit());
+                prop_assert!(!marked || !errors[0].to_string().contains(&value));
+            }
+        }
+    }
+}
+
+fn token() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["a", "A", "s|a", "s|", "|a", "b,s|a", "a,b"]).prop_map(str::to_owned)
+}
+
+fn token_resource() -> impl Strategy<Value = String> {
+    let coding = prop::sample::select(vec![
+        r#"{"system":"s","code":"a"}"#,
+        r#"{"system":"t","code":"a"}"#,
+        r#"{"code":"b"}"#,
+        r#"{"system":"s"}"#,
+        "{}",
+        "null",
+        "7",
+    ]);
+    prop::collection::vec(coding, 0..4).prop_map(|codings| {
+        format!(r#"{{"resourceType":"Observation","id":"x","code":{{"coding":[{}]}}}}"#, codings.join(","))
+    })
+}
+
+fn any_parameter() -> impl Strategy<Value = (&'static str, &'static str)> {
+    let parameters: Vec<_> = Definitions::R4
+        .resource_types()
+        .flat_map(|name| Definitions::R4.search_codes(name).map(move |code| (name, code)))
+        .collect();
+    prop::sample::select(parameters)
+}
+
+fn value() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "1",
+        "0.5",
+        "-",
+        "e",
+        "gt",
+        "ap",
+        "2013",
+        "2013-01-14T10:00Z",
+        "|",
+        "$",
+        ",",
+        "http://x",
+        "Patient/1",
+        "true",
+        "é",
+    ]);
+    prop_oneof![prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat()), any::<String>(), "[0-9]{7,12}",]
+}
+
+/// JSON that is nearly an element, and JSON that is nothing of the kind.
+fn json() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "null",
+        "true",
+        "1e999999999",
+        "-0.5",
+        "\"\"",
+        "\"2013-01\"",
+        "\"http://x|1\"",
+        "\"a\\u0000\"",
+        "[]",
+        "{}",
+    ])
+    .prop_map(str::to_owned);
+    let name = prop::sample::select(vec![
+        "value",
+        "code",
+        "coding",
+        "system",
+        "low",
+        "high",
+        "start",
+        "end",
+        "event",
+        "reference",
+        "identifier",
+        "family",
+        "given",
+        "text",
+        "extension",
+        "valueString",
+        "lowerLimit",
+        "origin",
+        "tag",
+        "lastUpdated",
+        "profile",
+    ]);
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec((name.clone(), inner), 0..4).prop_map(|members| {
+                let members: Vec<_> = members.into_iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
+/// Every parameter of R4 can be asked whether it is missing, but for composites and those that are refused whole.
+#[test]
+fn missing_works_on_every_parameter() {
+    for resource_type in Definitions::R4.resource_types() {
+        for code in Definitions::R4.search_codes(resource_type) {
+            let parameter = Definitions::R4.search_parameter(resource_type, code).unwrap();
+            let result = compile(&format!("{resource_type}?{code}:missing=false"));
+            let is_composite = parameter.parameter_type() == ParameterType::Composite;
+            match result {
+                Ok(filter) => {
+                    assert!(!is_composite && filter.roots(resource_type).count() > 0, "{resource_type} {code}");
+                }
+                Err(errors) => {
+                    let is_refused = matches!(errors[0].kind(), TypeFilterErrorKind::Undecidable(_));
+                    assert!(is_composite || is_refused, "{resource_type} {code}: {}", errors[0]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Searched values, parsed when the query is compiled into types that hold no nonsense.
+//!
+//! None of these types shows itself (`Debug`, `Display`): a searched value may identify a patient.
+
+mod date;
+mod decimal;
+mod number;
+mod prefix;
+mod quantity;
+mod reference;
+mod string;
+mod text;
+mod token;
+mod uri;
+
+pub(super) use date::{DateTest, Interval};
+pub(super) use decimal::{Decimal, Written};
+pub(super) use number::{NumberTest, Span};
+pub(super) use prefix::Prefix;
+pub(super) use quantity::{QuantityTest, Unit};
+pub(super) use reference::{CanonicalOrder, ReferenceTest, canonical_parts};
+pub(super) use string::{StringTest, TextRule};
+pub(super) use text::{split, unescaped};
+pub(super) use token::{OfType, TokenTest, same_code};
+pub(super) use uri::{UriRule, UriTest};

@@ -1,0 +1,169 @@
+//! References and canonical URLs (FHIR R4 search, 3.1.1.4.12).
+
+use super::{split, unescaped};
+use crate::{Definitions, reference::is_id};
+
+/// A searched reference.
+pub(in crate::type_filter) enum ReferenceTest {
+    /// `123`: a resource of this server, of whatever type.
+    Id(String),
+    /// `Patient/123`, also below the server's own base.
+    Local {
+        /// Which resource.
+        target: LocalReference,
+        /// Which of its versions.
+        version: VersionRule,
+    },
+    /// A URL of another server, or of something that is no server: character for character.
+    Url(String),
+    /// `url|version`
+    Canonical {
+        /// Exactly.
+        url: String,
+        /// See the order.
+        version: String,
+        /// How the version must relate.
+        order: CanonicalOrder,
+    },
+}
+
+/// A resource of this server.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::type_filter) struct LocalReference {
+    resource_type: String,
+    id: String,
+    version: Option<String>,
+}
+
+/// What a search without a version says about versions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::type_filter) enum VersionRule {
+    /// Any will do, unless the search names one: a relative reference.
+    Any,
+    /// The same, or none on either side: an absolute URL.
+    Same,
+}
+
+/// How the version of a canonical relates to the searched one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::type_filter) enum CanonicalOrder {
+    /// `:above`: `1` and `1.1` are above `1.1.2`.
+    Above,
+    /// `:below`: `1.1` is below `1`.
+    Below,
+    /// No modifier.
+    Same,
+}
+
+impl ReferenceTest {
+    /// Reads any form of a reference; `None` if the text has none.
+    pub(in crate::type_filter) fn parse(text: &str, base_url: &str, definitions: &Definitions<'_>) -> Option<Self> {
+        if split(text, '|').len() > 1 {
+            return Self::parse_canonical(text, CanonicalOrder::Same);
+        }
+        let text = unescaped(text);
+        if is_id(&text) {
+            return Some(Self::Id(text));
+        }
+        if let Some(target) = LocalReference::parse(&text, base_url) {
+            let version = if is_absolute(&text) { VersionRule::Same } else { VersionRule::Any };
+            let is_known = definitions.resource_type(&target.resource_type).is_some();
+            return is_known.then_some(Self::Local { target, version });
+        }
+        is_absolute(&text).then_some(Self::Url(text))
+    }
+
+    /// Reads `url|version`.
+    pub(in crate::type_filter) fn parse_canonical(text: &str, order: CanonicalOrder) -> Option<Self> {
+        let parts: Vec<_> = split(text, '|').into_iter().map(unescaped).collect();
+        let [url, version] = <[String; 2]>::try_from(parts).ok()?;
+        (is_absolute(&url) && !version.is_empty()).then_some(Self::Canonical { url, version, order })
+    }
+
+    /// `subject:Patient=123`
+    pub(in crate::type_filter) fn parse_typed(text: &str, resource_type: &str) -> Option<Self> {
+        let id = unescaped(text);
+        let target = LocalReference { resource_type: resource_type.to_owned(), id, version: None };
+        is_id(&target.id).then_some(Self::Local { target, version: VersionRule::Any })
+    }
+
+    /// Against the text of a `Reference.reference`.
+    pub(in crate::type_filter) fn matches(&self, reference: &str, base_url: &str) -> bool {
+        let local = || LocalReference::parse(reference, base_url);
+        match self {
+            Self::Id(id) => local().is_some_and(|found| found.id == *id),
+            Self::Local { target, version } => local().is_some_and(|found| target.matches(&found, *version)),
+            Self::Url(url) => reference == url,
+            Self::Canonical { .. } => false,
+        }
+    }
+
+    /// Against a `url|version`, where a search that names no version means any.
+    pub(in crate::type_filter) fn matches_canonical(&self, canonical: &str, base_url: &str) -> bool {
+        let (found_url, found_version) = canonical_parts(canonical);
+        match self {
+            Self::Canonical { url, version, order } => {
+                url == found_url && found_version.is_some_and(|found| order.holds(version, found))
+            }
+            _ => self.matches(found_url, base_url),
+        }
+    }
+}
+
+impl LocalReference {
+    /// `Type/id` and `Type/id/_history/version`, relative or below the server's own base.
+    fn parse(text: &str, base_url: &str) -> Option<Self> {
+        let relative = match text.strip_prefix(base_url) {
+            Some(rest) if !base_url.is_empty() => rest.strip_prefix('/')?,
+            _ => text,
+        };
+        let (resource_type, rest) = relative.split_once('/')?;
+        let (id, version) = match rest.split_once('/') {
+            Some((id, history)) => (id, Some(history.strip_prefix("_history/").filter(|version| is_id(version))?)),
+            None => (rest, None),
+        };
+        let is_type = resource_type.starts_with(|first: char| first.is_ascii_uppercase())
+            && resource_type.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (is_type && is_id(id)).then(|| Self {
+            resource_type: resource_type.to_owned(),
+            id: id.to_owned(),
+            version: version.map(str::to_owned),
+        })
+    }
+
+    fn matches(&self, found: &Self, rule: VersionRule) -> bool {
+        let is_same_version = self.version == found.version;
+        let is_any_version = self.version.is_none() && rule == VersionRule::Any;
+        self.resource_type == found.resource_type && self.id == found.id && (is_same_version || is_any_version)
+    }
+}
+
+impl CanonicalOrder {
+    fn holds(self, searched: &str, found: &str) -> bool {
+        match self {
+            Self::Above => is_version_below(searched, found),
+            Self::Below => is_version_below(found, searched),
+            Self::Same => searched == found,
+        }
+    }
+}
+
+/// The URL of a canonical and its version; what follows a `#` is a place inside, not part of the name.
+pub(in crate::type_filter) fn canonical_parts(canonical: &str) -> (&str, Option<&str>) {
+    let whole = canonical.split_once('#').map_or(canonical, |(whole, _)| whole);
+    whole.split_once('|').map_or((whole, None), |(url, version)| (url, Some(version)))
+}
+
+/// `1.1` is below `1` and below `1.1`; `1.10` is not below `1.1`.
+fn is_version_below(version: &str, above: &str) -> bool {
+    version.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// With a scheme, as `http:` and `urn:` are.
+fn is_absolute(text: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    };
+    text.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty())
+}
