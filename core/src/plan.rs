@@ -20,6 +20,9 @@ pub struct ExportPlan {
     pub level: Level,
     /// Which types.
     pub types: TypeSelection,
+    /// `_typeFilter` queries; a type with queries exports what meets one of them.
+    #[serde(default)]
+    pub type_filters: Vec<String>,
     /// Only what changed after this instant (BD-SINCE-02).
     pub since: Option<Timestamp>,
     /// Nothing that changed after this instant (BD-MAN-02); set when the job begins.
@@ -74,6 +77,7 @@ impl ExportPlan {
         Self {
             level: kick_off.level,
             types: types.without(&kick_off.withheld),
+            type_filters: kick_off.type_filters,
             since: kick_off.since,
             transaction_time: None,
             edition: config.edition,

@@ -58,7 +58,7 @@ fn nothing_of_a_patient_is_logged_or_reported() {
     for refused in [
         format!("Patient/{MARKER}/$export"),
         format!("Group/{MARKER}/$export"),
-        format!("$export?_typeFilter=Patient%3Fname%3D{MARKER}"),
+        format!("$export?_typeFilter=Patient%3Fbirthdate%3D{MARKER}"),
         format!("$export?_typeFilter=Patient%3Fname%3D{MARKER}%5C"),
         format!("$export?patient=Patient/{MARKER}"),
         format!("$export?_since={MARKER}"),

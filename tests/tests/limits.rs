@@ -52,7 +52,7 @@ fn a_body_is_bounded() {
 fn a_request_line_is_bounded() {
     let data = ward();
     let server = Server::start(data.path(), &[]);
-    let long = |bytes: usize| server.get(&format!("$export?_typeFilter=Patient%3Fname%3D{}", "x".repeat(bytes)));
+    let long = |bytes: usize| server.get(&format!("$export?_typeFilter=Patient%3Fbirthdate%3D{}", "x".repeat(bytes)));
     assert_eq!(long(30_000).expressions(), ["_typeFilter"]);
     let refused = long(40_000);
     assert_eq!(refused.status, 414);

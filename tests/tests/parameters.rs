@@ -1,8 +1,7 @@
 //! The kick-off parameters: what each selects, and what becomes of those that are not supported.
 
 use ehi_tests::{
-    http::Reply,
-    records::{folder, names, observation, parse, patient, resource, set, updated, ward},
+    records::{folder, names, parse, resource, set, updated, ward},
     requirement,
     server::{Server, sample},
 };
@@ -241,103 +240,6 @@ fn a_patient_list_is_refused_under_any_handling() {
         }
     }
     requirement!(server, "BD-PAT-01", "BD-PAT-04", "BD-PAT-05");
-}
-
-#[test]
-fn a_type_filter_is_refused_or_withholds_its_type() {
-    let data = ward();
-    let server = Server::start(data.path(), &[]);
-    let target = "$export?_type=Patient,Observation&_typeFilter=Patient%3Fgender%3Dmale";
-    let refused = server.get(target);
-    assert_eq!(refused.status, 400);
-    assert_eq!(refused.outcome(), "`_typeFilter` for `Patient` cannot be evaluated by this server");
-    assert_eq!(refused.expressions(), ["_typeFilter"]);
-
-    let accepted = server.get_leniently(target);
-    assert_eq!(accepted.expressions(), ["_typeFilter"]);
-    let (_, manifest) = server.finish(&accepted);
-    // An unread filter never widens an export.
-    assert_eq!(names(&server.lines(&manifest, "output")), set(&["Observation/o1", "Observation/o2"]));
-    let reported = server.lines(&manifest, "error");
-    assert_eq!(reported.len(), 1);
-    assert_eq!(parse(&reported[0])["issue"][0]["expression"], json!(["_typeFilter"]));
-    requirement!(server, "BD-TF-01");
-}
-
-#[test]
-fn in_2_0_repeated_type_filters_are_one_list() {
-    let data = ward();
-    let server = Server::start(data.path(), &["--edition", "2"]);
-    let joined = server.get("$export?_typeFilter=Patient%3Fgender%3Dmale,Observation%3Fstatus%3Dfinal%252Camended");
-    let repeated =
-        server.get("$export?_typeFilter=Patient%3Fgender%3Dmale&_typeFilter=Observation%3Fstatus%3Dfinal%252Camended");
-    assert_eq!(filtered_types(&joined), ["Patient", "Observation"]);
-    assert_eq!(joined.body, repeated.body);
-    requirement!(server, "BD-TF-05");
-}
-
-#[test]
-fn in_3_0_each_type_filter_is_one_query() {
-    let data = ward();
-    let server = Server::start(data.path(), &[]);
-    for one in ["MedicationRequest%3Fstatus%3Dactive,completed", "Patient?gender=male,Observation?status=final"] {
-        assert_eq!(filtered_types(&server.get(&format!("$export?_typeFilter={one}"))).len(), 1, "{one}");
-    }
-    let two = "_typeFilter=Patient%3Fgender%3Dmale,female&_typeFilter=Observation%3Fstatus%3Dfinal";
-    assert_eq!(filtered_types(&server.get(&format!("$export?{two}"))), ["Patient", "Observation"]);
-    requirement!(server, "BD-TF-06");
-}
-
-#[test]
-fn in_4_0_a_type_filter_is_posted_one_query_at_a_time() {
-    let data = ward();
-    let server = Server::start(data.path(), &["--edition", "4"]);
-    let filter = |query: &str| json!({ "name": "_typeFilter", "valueString": query });
-    let list = json!([filter("Patient?gender=male,Observation?status=final")]);
-    let each = json!([filter("Patient?gender=male,female"), filter("Observation?status=final")]);
-    assert_eq!(server.get("$export?_typeFilter=Patient%3Fgender%3Dmale").status, 405);
-    for reply in [server.post("$export", &list), server.post_leniently("$export", &list)] {
-        assert_eq!(reply.status, 400);
-        assert_eq!(reply.expressions(), ["_typeFilter"]);
-    }
-    assert_eq!(filtered_types(&server.post("$export", &each)), ["Patient", "Observation"]);
-    assert_eq!(server.post_leniently("$export", &each).status, 202);
-    requirement!(server, "BD-TF-24");
-}
-
-#[test]
-fn a_type_filter_without_criteria_selects_the_whole_type() {
-    let data = folder(&[("a.ndjson", &[patient("p1"), patient("p2"), observation("o1", "p1")])]);
-    let server = Server::start(data.path(), &[]);
-    for filter in ["Patient%3F", "Patient", "Patient?"] {
-        let exported = server.exported(&format!("$export?_typeFilter={filter}"));
-        assert_eq!(names(&exported), set(&["Observation/o1", "Patient/p1", "Patient/p2"]), "{filter}");
-    }
-    requirement!(server, "BD-TF-23");
-}
-
-#[test]
-fn a_type_filter_that_cannot_be_read_is_refused_under_any_handling() {
-    let data = ward();
-    let server = Server::start(data.path(), &[]);
-    for wrong in ["Foo%3Fa%3D1", "%3Fcode%3D1", "Patient/1/Observation%3Fa%3D1", "Patient%3Fa", "*%3Fa%3D1", ""] {
-        let target = format!("$export?_typeFilter={wrong}");
-        for reply in [server.get(&target), server.get_leniently(&target)] {
-            assert_eq!(reply.status, 400, "{wrong}");
-            assert_eq!(reply.expressions(), ["_typeFilter"]);
-        }
-    }
-}
-
-/// The types of the queries that a refusal names, one for each query.
-fn filtered_types(refused: &Reply) -> Vec<String> {
-    assert_eq!(refused.status, 400);
-    let outcome = refused.outcome();
-    let types = outcome.lines().map(|line| {
-        let of = line.strip_prefix("`_typeFilter` for `").and_then(|rest| rest.split_once('`'));
-        of.unwrap_or_else(|| panic!("{line}")).0.to_owned()
-    });
-    types.collect()
 }
 
 fn sorted(mut texts: Vec<String>) -> Vec<String> {

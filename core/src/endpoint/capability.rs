@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Auth, EndpointConfig};
-use crate::http::{FHIR_JSON, Response};
+use crate::{
+    http::{FHIR_JSON, Response},
+    type_filter::Filter,
+};
 
 /// The answer to `[base]/metadata`.
 pub(super) fn statement(config: &EndpointConfig) -> Response {
@@ -21,7 +24,7 @@ pub(super) fn statement(config: &EndpointConfig) -> Response {
             "mode": "server",
             "documentation": DOCUMENTATION,
             "security": security(config.auth),
-            "resource": config.definitions().resource_types().map(resource).collect::<Vec<_>>(),
+            "resource": config.definitions().resource_types().map(|name| resource(config, name)).collect::<Vec<_>>(),
             "operation": [operation("export", "export")],
         }],
     });
@@ -42,8 +45,8 @@ fn security(auth: Auth) -> Value {
 }
 
 /// BD-CAP-02, BD-CAP-03. Only the operations are offered: no REST interaction is claimed.
-fn resource(name: &str) -> Value {
-    match name {
+fn resource(config: &EndpointConfig, name: &str) -> Value {
+    let mut resource = match name {
         "Patient" => json!({
             "type": name,
             "operation": [
@@ -57,7 +60,20 @@ fn resource(name: &str) -> Value {
         }),
         "Group" => json!({ "type": name, "operation": [operation("export", "group-export")] }),
         _ => json!({ "type": name }),
+    };
+    let parameters = search_parameters(config, name);
+    if let Some(members) = resource.as_object_mut().filter(|_| !parameters.is_empty()) {
+        members.insert("searchParam".into(), Value::Array(parameters));
     }
+    resource
+}
+
+/// BD-CAP-04: what `_typeFilter` can ask of a type, as the evaluator has it.
+fn search_parameters(config: &EndpointConfig, name: &str) -> Vec<Value> {
+    let definitions = config.definitions();
+    let known = definitions.search_codes(name).filter_map(|code| definitions.search_parameter(name, code));
+    let usable = known.filter(|parameter| Filter::supports(parameter));
+    usable.map(|parameter| json!({ "name": parameter.code(), "type": parameter.parameter_type().as_str() })).collect()
 }
 
 fn operation(name: &str, canonical: &str) -> Value {
@@ -66,7 +82,7 @@ fn operation(name: &str, canonical: &str) -> Value {
 
 /// BD-CAP-06.
 const DOCUMENTATION: &str = "Levels: system, Patient, Group, one patient. Parameters: _type, _since, _outputFormat \
-    (application/fhir+ndjson); _typeFilter is read and refused. Resources pass as they are stored, without a profile filter. \
+    (application/fhir+ndjson), _typeFilter with the search parameters listed for each type. Resources pass as they are stored, without a profile filter. \
     Files hold one resource type each and are split by number of resources and by bytes. At Patient and Group level the \
     Patient compartment decides; supporting resources outside it and Provenance of exported resources other than Patient are \
     not added. _since applies alike to new members of a group. includeAssociatedData has no supported values.";

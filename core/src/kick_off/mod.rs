@@ -23,7 +23,11 @@ pub struct KickOff {
     pub request: String,
     /// `_type`: the types asked for; `None` is all of them.
     pub types: Option<BTreeSet<ResourceType>>,
-    /// Types of which nothing is exported, because a `_typeFilter` of theirs was dropped under lenient handling: an
+    /// `_typeFilter`: the queries, each in the form of [`Query`](crate::type_filter::Query)'s text. A type with queries
+    /// exports what meets one of them, a type without exports all.
+    #[serde(default)]
+    pub type_filters: Vec<String>,
+    /// Types of which nothing is exported, because every `_typeFilter` of theirs was dropped under lenient handling: an
     /// unread filter never widens an export.
     #[serde(default)]
     pub withheld: BTreeSet<ResourceType>,

@@ -12,7 +12,7 @@ use crate::{
     http::{Handling, Prefer, Request, Target},
     outcome::{Issue, IssueCode},
     time::Timestamp,
-    type_filter::{self, TypeFilterSource},
+    type_filter::{self, Filter, FilterContext, TypeFilterSource},
 };
 
 /// One parameter as it was given.
@@ -76,8 +76,15 @@ pub(crate) fn read(
             Issue::error(IssueCode::TooLong, format!("more than {PARAMETERS_MAX} parameters")),
         ));
     }
-    let mut kick_off =
-        KickOff { level, request: url, types: None, withheld: BTreeSet::new(), since: None, notices: Vec::new() };
+    let mut kick_off = KickOff {
+        level,
+        request: url,
+        types: None,
+        type_filters: Vec::new(),
+        withheld: BTreeSet::new(),
+        since: None,
+        notices: Vec::new(),
+    };
     let mut seen = BTreeSet::new();
     for one in &given {
         if seen.insert(one.name.as_str()) {
@@ -170,27 +177,41 @@ fn read_types(reader: &mut Reader<'_>, values: &[&Given<'_>]) -> BTreeSet<Resour
     types
 }
 
-/// The grammar is read whole; evaluation is not there yet, so every query is refused by name. Under lenient handling a
-/// query is dropped and its type exports nothing; one whose type cannot be told cannot be dropped.
+/// BD-TF-13: what cannot be read or evaluated is refused by name. Under lenient handling such a query is dropped whole
+/// and reported (BD-TF-14); a type left without any query then exports nothing. What cannot be told to be one query of
+/// one type cannot be dropped.
 fn read_type_filters(reader: &mut Reader<'_>, kick_off: &mut KickOff, values: &[&Given<'_>]) {
     let sources: Vec<_> = values
         .iter()
         .map(|value| value.raw.map_or(TypeFilterSource::Post(&value.text), TypeFilterSource::Get))
         .collect();
-    match type_filter::parse(&sources, reader.edition, &reader.definitions) {
-        Err(errors) => errors.iter().for_each(|error| {
-            reader.problem(Issue::error(IssueCode::Value, error.to_string()).about("_typeFilter"));
-        }),
-        // A query without criteria selects the whole type, which is what no query does.
-        Ok(queries) => {
-            queries.iter().filter(|q| !q.criteria().is_empty() || !q.ignored().is_empty()).for_each(|query| {
-                let resource_type = query.resource_type();
-                let diagnostics = format!("`_typeFilter` for `{resource_type}` cannot be evaluated by this server");
-                reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about("_typeFilter"));
-                kick_off.withheld.insert(resource_type.clone());
-            })
+    let (mut kept, mut dropped) = (BTreeSet::new(), BTreeSet::new());
+    for query in type_filter::parse_each(&sources, reader.edition, &reader.definitions) {
+        // When it is evaluated makes no difference to whether it can be.
+        let context = FilterContext { base_url: String::new(), now: Timestamp::from_millis(0) };
+        let checked = query.map_err(|error| vec![error]).and_then(|query| {
+            Filter::compile(std::slice::from_ref(&query), &reader.definitions, &context).map(|_| query)
+        });
+        match checked {
+            Ok(query) => {
+                kept.insert(query.resource_type().clone());
+                kick_off.type_filters.push(query.to_string());
+            }
+            Err(errors) => {
+                for error in errors {
+                    let issue = Issue::error(IssueCode::Value, error.to_string()).about("_typeFilter");
+                    match error.resource_type().filter(|_| error.concerns_one_query()) {
+                        Some(resource_type) => {
+                            dropped.insert(resource_type.clone());
+                            reader.tolerable(issue);
+                        }
+                        None => reader.problem(issue),
+                    }
+                }
+            }
         }
     }
+    kick_off.withheld.extend(dropped.difference(&kept).cloned());
 }
 
 /// BD-TYPE-04: a patient-level request for nothing that the Patient compartment holds.

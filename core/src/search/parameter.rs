@@ -28,22 +28,29 @@ pub enum ParameterType {
 }
 
 impl ParameterType {
+    /// Its code in FHIR.
+    pub fn as_str(self) -> &'static str {
+        CODES.iter().find(|(parameter_type, _)| *parameter_type == self).map_or("", |(_, code)| code)
+    }
+
     /// The type by its code in FHIR.
     fn read(code: &str) -> Option<Self> {
-        Some(match code {
-            "composite" => Self::Composite,
-            "date" => Self::Date,
-            "number" => Self::Number,
-            "quantity" => Self::Quantity,
-            "reference" => Self::Reference,
-            "special" => Self::Special,
-            "string" => Self::String,
-            "token" => Self::Token,
-            "uri" => Self::Uri,
-            _ => return None,
-        })
+        CODES.iter().find(|(_, known)| *known == code).map(|(parameter_type, _)| *parameter_type)
     }
 }
+
+/// `http://hl7.org/fhir/search-param-type`.
+const CODES: [(ParameterType, &str); 9] = [
+    (ParameterType::Composite, "composite"),
+    (ParameterType::Date, "date"),
+    (ParameterType::Number, "number"),
+    (ParameterType::Quantity, "quantity"),
+    (ParameterType::Reference, "reference"),
+    (ParameterType::Special, "special"),
+    (ParameterType::String, "string"),
+    (ParameterType::Token, "token"),
+    (ParameterType::Uri, "uri"),
+];
 
 /// A search parameter of one resource type. Borrows its row; parts of it are read when they are asked for.
 #[derive(Clone, Copy, Debug)]

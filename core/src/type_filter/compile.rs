@@ -188,11 +188,20 @@ impl<'d> Compiler<'_, 'd> {
 /// What a name asks for that one resource does not answer.
 fn undecidable(name: &ParameterName) -> Option<Undecidable> {
     match name.links.first() {
-        Some(Link::Chain { .. }) => return Some(Undecidable::Chain),
-        Some(Link::Has { .. }) => return Some(Undecidable::ReverseChain),
-        None => {}
+        Some(Link::Chain { .. }) => Some(Undecidable::Chain),
+        Some(Link::Has { .. }) => Some(Undecidable::ReverseChain),
+        None => undecidable_code(&name.code),
     }
-    Some(match name.code.as_str() {
+}
+
+/// Whether queries can ask by that parameter, at least by its plain values.
+pub(super) fn is_supported(parameter: &SearchParameter<'_>) -> bool {
+    let has_values = parameter.has_expression() && parameter.parameter_type() != ParameterType::Special;
+    has_values && undecidable_code(parameter.code()).is_none()
+}
+
+fn undecidable_code(code: &str) -> Option<Undecidable> {
+    Some(match code {
         "_content" | "_text" => Undecidable::Text,
         "_filter" => Undecidable::FilterExpression,
         "_list" => Undecidable::List,

@@ -83,6 +83,11 @@ pub(super) struct Part<'d> {
 }
 
 impl<'d> Filter<'d> {
+    /// Whether queries can ask by that parameter, at least by its plain values: for the capability statement.
+    pub fn supports(parameter: &SearchParameter<'_>) -> bool {
+        compile::is_supported(parameter)
+    }
+
     /// Looks up the parameters of all queries and reads their values. The errors are given together, one for each query
     /// that has any.
     pub fn compile(

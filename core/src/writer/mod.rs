@@ -251,6 +251,8 @@ pub enum WriterError {
     PopulationMismatch,
     /// The export has not begun: the plan has no transaction time.
     NotBegun,
+    /// A `_typeFilter` query of the plan cannot be evaluated, so nothing can be exported by it.
+    TypeFilter,
     /// A limit is zero, or smaller than another that it must hold.
     Limits,
     /// The first block after a resumption does not stand where the checkpoint says.
@@ -266,6 +268,7 @@ impl fmt::Display for WriterError {
         f.write_str(match self {
             Self::PopulationMismatch => "a population must be given exactly when the export is of a group or a patient",
             Self::NotBegun => "the plan has no transaction time: the job has not begun",
+            Self::TypeFilter => "a `_typeFilter` query of the plan cannot be evaluated",
             Self::Limits => "writer limits must be positive, and the queue must hold a line",
             Self::WrongPlace => "the first block does not stand where the checkpoint says",
             Self::InsideLine => "a line has begun and not ended",

@@ -7,20 +7,23 @@ use std::{
 
 use super::WriterError;
 use crate::{
-    ResourceType,
+    Edition, ResourceType,
     json::{Header, LineError, references},
     kick_off::Level,
     plan::ExportPlan,
     population::Population,
     reference::{is_id, local_id},
     time::Timestamp,
+    type_filter::{self, Filter, FilterContext, TypeFilterSource},
 };
 
 /// The plan, made ready for lines.
 pub(super) struct Selector<'p> {
     types: BTreeMap<&'static str, TypeRule>,
-    /// The root elements in which a patient may stand.
-    roots: BTreeSet<&'static str>,
+    /// Of each type with queries, what meets one of them.
+    filter: Option<Filter<'static>>,
+    /// The root elements in which a patient may stand, or of which a query asks.
+    roots: BTreeSet<String>,
     since: Option<Timestamp>,
     until: Timestamp,
     patients: Patients<'p>,
@@ -74,12 +77,19 @@ impl<'p> Selector<'p> {
             Some((name, TypeRule { resource_type, selected: plan.types.has(name), patient_paths }))
         };
         let types: BTreeMap<_, _> = definitions.resource_types().filter_map(rule).collect();
-        let roots = types.values().flat_map(|rule| rule.patient_paths.iter().map(|(root, _)| *root)).collect();
+        let until = plan.transaction_time.ok_or(WriterError::NotBegun)?;
+        let filter = filter(plan, until)?;
+        let mut roots: BTreeSet<String> =
+            types.values().flat_map(|rule| rule.patient_paths.iter().map(|(root, _)| (*root).to_owned())).collect();
+        if let Some(filter) = &filter {
+            roots.extend(types.keys().flat_map(|name| filter.roots(name)).map(str::to_owned));
+        }
         Ok(Self {
             types,
+            filter,
             roots,
             since: plan.since,
-            until: plan.transaction_time.ok_or(WriterError::NotBegun)?,
+            until,
             patients,
             export_shared: plan.export_shared,
             base_url: plan.base_url.clone(),
@@ -104,14 +114,19 @@ impl<'p> Selector<'p> {
             }
             // Membership comes first below, so that nothing is said about the resources of other patients.
             if updated > self.until {
-                return Ok(if self.belongs(rule, &header) { Verdict::Later } else { Verdict::Out });
+                return Ok(if self.is_asked_for(rule, &header) { Verdict::Later } else { Verdict::Out });
             }
         }
-        Ok(match self.belongs(rule, &header) {
+        Ok(match self.is_asked_for(rule, &header) {
             true if undated => Verdict::InUndated(rule.resource_type.clone()),
             true => Verdict::In(rule.resource_type.clone()),
             false => Verdict::Out,
         })
+    }
+
+    fn is_asked_for(&self, rule: &TypeRule, header: &Header<'_>) -> bool {
+        let meets = |filter: &Filter<'_>| filter.matches(rule.resource_type.as_str(), &header.id, &header.captured);
+        self.belongs(rule, header) && self.filter.as_ref().is_none_or(meets)
     }
 
     /// Whether the resource belongs to the patients of the export (BD-KICK-09). A Patient belongs by its own id alone;
@@ -141,4 +156,17 @@ impl<'p> Selector<'p> {
         }
         has_listed && (self.export_shared || !has_unlisted)
     }
+}
+
+/// The queries of a plan, compiled. They were checked at kick-off; were they not readable here, nothing is exported.
+fn filter(plan: &ExportPlan, now: Timestamp) -> Result<Option<Filter<'static>>, WriterError> {
+    if plan.type_filters.is_empty() {
+        return Ok(None);
+    }
+    let definitions = plan.definitions();
+    let sources: Vec<_> = plan.type_filters.iter().map(|query| TypeFilterSource::Post(query)).collect();
+    // A query's own text is one value of the 3.0 grammar, whatever edition it came in.
+    let queries = type_filter::parse(&sources, Edition::Stu3, &definitions).map_err(|_| WriterError::TypeFilter)?;
+    let context = FilterContext { base_url: plan.base_url.clone(), now };
+    Filter::compile(&queries, &definitions, &context).map(Some).map_err(|_| WriterError::TypeFilter)
 }

@@ -27,6 +27,7 @@ fn plan() -> ExportPlan {
         level: Level::System,
         request: String::new(),
         types: None,
+        type_filters: Vec::new(),
         withheld: Default::default(),
         since: Some(Timestamp::from_millis(0)),
         notices: vec![crate::outcome::Issue::information("a notice of the kick-off")],
