@@ -261,3 +261,15 @@ fn stdout(output: &Output) -> String {
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+#[test]
+fn files_that_are_not_read_are_mentioned() {
+    let data = ward();
+    std::fs::write(data.path().join("LICENSE"), "not a record").unwrap();
+    let out = TempDir::new().unwrap();
+    let out = out.path().join("out");
+    let exported = run_ehi(&["export", "--data", data.path().to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert_eq!(exported.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&exported.stderr).into_owned();
+    assert!(said.contains("1 file in the data folder does not end in .ndjson and is not read"), "{said}");
+}

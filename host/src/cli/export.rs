@@ -19,7 +19,7 @@ use ehi_core::{
     writer::WriterLimits,
 };
 
-use super::{Failure, watch::Watch};
+use super::{Failure, mention_other_files, watch::Watch};
 use crate::{
     clock,
     engine::{Component, ComponentLimits, Engines, Native},
@@ -111,9 +111,11 @@ impl Export {
         let scratch = tempfile::Builder::new().prefix(".ehi-").tempdir_in(&self.out)?;
         let limits: WriterLimits = (&self.shards).into();
         let catalogue = scratch.path().join("catalogue.sqlite");
+        let source = Folder::open(&self.data, &catalogue, BASE_URL, limits.line_bytes_max)?;
+        mention_other_files(&source)?;
         let exporter = Exporter {
             engines,
-            source: Arc::new(Folder::open(&self.data, &catalogue, BASE_URL, limits.line_bytes_max)?),
+            source: Arc::new(source),
             store: Arc::new(JobStore::in_memory()?),
             files: Files::plain(&self.out)?,
             limits,

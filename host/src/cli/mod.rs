@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::source::Folder;
+
 /// FHIR Bulk Data $export and EHI export: a server, and the same jobs without one.
 #[derive(Parser)]
 #[command(name = "ehi", version, about, long_about = LONG, arg_required_else_help = true)]
@@ -22,6 +24,16 @@ enum Command {
     Serve(serve::Serve),
     Export(export::Export),
     Sample(sample::Sample),
+}
+
+/// Says of a data folder what will not be read of it.
+pub(crate) fn mention_other_files(folder: &Folder) -> anyhow::Result<()> {
+    match folder.other_files()? {
+        0 => {}
+        1 => eprintln!("1 file in the data folder does not end in .ndjson and is not read"),
+        files => eprintln!("{files} files in the data folder do not end in .ndjson and are not read"),
+    }
+    Ok(())
 }
 
 /// Why a command did not do what it was asked to.

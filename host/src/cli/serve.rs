@@ -15,7 +15,7 @@ use ehi_core::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::Failure;
+use super::{Failure, mention_other_files};
 use crate::{
     engine::{Component, ComponentLimits},
     export::Exporter,
@@ -136,6 +136,7 @@ impl Serve {
         let store = JobStore::open(&self.state.join("jobs.sqlite"))?;
         let source =
             Folder::open(&self.data, &self.state.join("catalogue.sqlite"), &config.base_url, limits.line_bytes_max)?;
+        mention_other_files(&source)?;
         let files = Files::of_jobs(&self.state.join("files"))?;
         let exporter =
             Exporter { engines: Arc::new(engines), source: Arc::new(source), store: Arc::new(store), files, limits };

@@ -63,6 +63,15 @@ impl Folder {
         Ok(folder)
     }
 
+    /// How many files there are that are not read, because their names do not end in `.ndjson`.
+    pub fn other_files(&self) -> Result<usize> {
+        let mut files = 0;
+        for entry in fs::read_dir(&self.path)? {
+            files += usize::from(entry?.path().is_file());
+        }
+        Ok(files.saturating_sub(list(&self.path)?.len()))
+    }
+
     /// The catalogue, describing the files as they are now.
     fn up_to_date(&self) -> Result<UpToDate<'_>> {
         let files = list(&self.path)?;
@@ -119,6 +128,7 @@ impl Source for Folder {
     fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>> {
         let UpToDate { catalogue, .. } = self.up_to_date()?;
         let mut population = PopulationBuilder::default();
+        let mut others = 0_usize;
         let (mut seen, mut open) = (BTreeSet::from([group.to_owned()]), vec![group.to_owned()]);
         while let Some(id) = open.pop() {
             for member in self.group(&catalogue, &id, now)? {
@@ -129,9 +139,12 @@ impl Source for Folder {
                             open.push(inner);
                         }
                     }
-                    Member::Other => {}
+                    Member::Other => others += 1,
                 }
             }
+        }
+        if others > 0 {
+            tracing::warn!(others, "a group has members that are no patients of this server; they are not exported");
         }
         Ok(population.seal())
     }
