@@ -91,15 +91,18 @@ fn export(
         let task = Task { exporter, job, epoch, partition, population: population.as_deref(), progress };
         match task.run(runtime, from.as_ref()) {
             Ok(()) => {}
-            Err(error) if is_refusal(&error) => {
-                tracing::info!(job = short(job), %error, "stopped: the job is no longer ours");
-                return Ok(Outcome::Ended);
-            }
-            Err(error) => {
-                // What went wrong may name paths and belongs to the log; the client learns that it did.
-                tracing::error!(job = short(job), error = format!("{error:#}"), "the export failed");
-                return exporter.fail(job, epoch, "the data could not be read, or the files not be written");
-            }
+            // The job itself says whether it is still ours to fail: one that was deleted or taken over refuses.
+            Err(error) => match exporter.fail(job, epoch, "the data could not be read, or the files not be written") {
+                Err(refusal) if is_refusal(&refusal) => {
+                    tracing::info!(job = short(job), %refusal, "stopped: the job is no longer ours");
+                    return Ok(Outcome::Ended);
+                }
+                failed => {
+                    // What went wrong may name paths and belongs to the log; the client learns that it did.
+                    tracing::error!(job = short(job), error = format!("{error:#}"), "the export failed");
+                    return failed;
+                }
+            },
         }
     }
     Ok(Outcome::Complete)
