@@ -1,12 +1,15 @@
 //! Whatever finds and writes JSON. Nothing else in the crate names the JSON library that is used on the hot path, so
 //! that a faster walker can take its place behind [`Header::read`] and [`references()`].
 
+mod element;
 mod header;
 mod references;
+mod walk;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub(crate) use element::{Element, Members, Name};
 pub(crate) use header::string_of;
 pub use header::{Header, LineError};
 pub(crate) use references::{elements, members, references};
