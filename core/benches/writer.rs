@@ -11,6 +11,7 @@ use ehi_core::{
     http::Request,
     job::{Command, JobId},
     kick_off::Facts,
+    pass::PartitionTask,
     plan::ExportPlan,
     writer::{Output, Source, Writer, WriterLimits},
 };
@@ -61,7 +62,7 @@ fn export(bencher: Bencher<'_, '_>, target: &str, digest: bool) {
     let (input, plan) = (input(), plan(target));
     let limits = WriterLimits { digest, ..WriterLimits::default() };
     bencher.counter(BytesCount::of_slice(&input)).bench_local(|| {
-        let mut writer = Writer::new(&plan, 0, None, None, limits.clone()).unwrap();
+        let mut writer = Writer::new(&plan, &PartitionTask::default(), None, limits.clone()).unwrap();
         let (mut offset, mut written) = (0, 0_u64);
         while offset < input.len() {
             let end = (offset + BLOCK_BYTES).min(input.len());

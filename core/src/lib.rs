@@ -22,6 +22,7 @@
 //!     http::Request,
 //!     job::{Command, JobId, PollAccount, Wants},
 //!     kick_off::Facts,
+//!     pass::PartitionTask,
 //!     writer::{Output, Source, Writer, WriterLimits},
 //! };
 //!
@@ -43,7 +44,7 @@
 //!     holder: "host-a".into(), until: now.plus_seconds(30), transaction_time: now, snapshot: "1".into(), partitions: 1,
 //! };
 //! let (epoch, _) = job.apply(begin, now)?;
-//! let mut writer = Writer::new(job.plan(), 0, None, None, WriterLimits::default())?;
+//! let mut writer = Writer::new(job.plan(), &PartitionTask::default(), None, WriterLimits::default())?;
 //! let lines = br#"{"resourceType":"Patient","id":"1"}"#;
 //! writer.write_lines(lines, Source { name: "patients.ndjson", cursor: b"", offset: 0 })?;
 //! writer.finish();
@@ -68,6 +69,7 @@ mod json;
 mod phi;
 pub mod plan;
 mod reference;
+mod texts;
 
 pub mod access;
 pub mod document_reference;
@@ -80,8 +82,10 @@ pub mod kick_off;
 pub mod manifest;
 pub mod ndjson;
 pub mod outcome;
+pub mod pass;
 pub mod population;
 pub mod search;
+pub mod sets;
 pub mod time;
 pub mod type_filter;
 pub mod values;

@@ -9,6 +9,7 @@ use crate::{
     endpoint::EndpointConfig,
     kick_off::{KickOff, Level},
     outcome::Issue,
+    pass::{Collection, Pass, SetWanted},
     time::Timestamp,
 };
 
@@ -25,6 +26,12 @@ pub struct ExportPlan {
     pub type_filters: Vec<String>,
     /// Only what changed after this instant (BD-SINCE-02).
     pub since: Option<Timestamp>,
+    /// Only what changed before this instant (BD-UNTIL-02).
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Whether a resource without `meta.lastUpdated` is within `_since` and `_until` (BD-SINCE-06).
+    #[serde(default = "yes")]
+    pub undated_included: bool,
     /// Nothing that changed after this instant (BD-MAN-02); set when the job begins.
     pub transaction_time: Option<Timestamp>,
     /// Whose shapes.
@@ -33,6 +40,21 @@ pub struct ExportPlan {
     pub base_url: String,
     /// Whether what is in the compartments of a listed and of an unlisted patient is exported.
     pub export_shared: bool,
+    /// Which Provenance.
+    #[serde(default)]
+    pub provenance: Provenance,
+    /// Which resources outside the compartment that exported ones refer to (BD-SINCE-05, BD-TYPE-05).
+    #[serde(default)]
+    pub supporting: Supporting,
+    /// Security labels whose resources are left out, each `system|code`.
+    #[serde(default)]
+    pub withheld_labels: BTreeSet<String>,
+    /// Whether a set of vetoes must be given.
+    #[serde(default)]
+    pub vetoes: bool,
+    /// How resources are dealt into files.
+    #[serde(default)]
+    pub organize: Organize,
     /// What the kick-off tolerated, for the error files.
     #[serde(default)]
     pub notices: Vec<Issue>,
@@ -72,6 +94,55 @@ impl TypeSelection {
     }
 }
 
+/// Which Provenance is exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Provenance {
+    /// No value was given: that of the compartments, or all of it at system level, if `_type` lets it (BD-IAD-07).
+    #[default]
+    Unasked,
+    /// `LatestProvenanceResources`: the newest of each exported resource (BD-IAD-04).
+    Latest,
+    /// `RelevantProvenanceResources`: all of each exported resource (BD-IAD-05).
+    Relevant,
+}
+
+/// Which resources outside the Patient compartment accompany those inside that refer to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Supporting {
+    /// None.
+    #[default]
+    Off,
+    /// Those of these types. US Core's profiles refer to Practitioner, PractitionerRole, Organization, Location,
+    /// Medication and Device.
+    Types(BTreeSet<ResourceType>),
+    /// Those of all types.
+    All,
+}
+
+impl Supporting {
+    /// Whether resources of that type accompany others.
+    pub fn has(&self, resource_type: &str) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Types(types) => types.contains(resource_type),
+            Self::All => true,
+        }
+    }
+}
+
+/// How resources are dealt into files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Organize {
+    /// Each file holds one type (BD-ORG-03).
+    #[default]
+    ByType,
+    /// `organizeOutputBy=Patient`: a block for each patient (BD-ORG-04).
+    ByPatient,
+}
+
 impl ExportPlan {
     pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, types: TypeSelection) -> Self {
         Self {
@@ -79,10 +150,17 @@ impl ExportPlan {
             types: types.without(&kick_off.withheld),
             type_filters: kick_off.type_filters,
             since: kick_off.since,
+            until: kick_off.until,
+            undated_included: config.undated_included,
             transaction_time: None,
             edition: config.edition,
             base_url: config.base_url.clone(),
             export_shared: config.export_shared,
+            provenance: kick_off.provenance,
+            supporting: config.supporting.clone(),
+            withheld_labels: config.withheld_labels.clone(),
+            vetoes: config.vetoes,
+            organize: kick_off.organize,
             notices: kick_off.notices,
             request: kick_off.request,
         }
@@ -93,6 +171,64 @@ impl ExportPlan {
         Definitions::R4
     }
 
+    /// The passes that the export takes, the main one first.
+    pub fn passes(&self) -> Vec<Pass> {
+        let context = self.has_context_provenance() || self.has_supporting();
+        let deleted = self.since.is_some() && self.edition != Edition::Stu1;
+        let all = [(Pass::Main, true), (Pass::Context, context), (Pass::Deleted, deleted)];
+        all.into_iter().filter_map(|(pass, taken)| taken.then_some(pass)).collect()
+    }
+
+    /// The sets that a pass needs, in the order in which they are made.
+    pub fn sets(&self, pass: Pass) -> Vec<SetWanted> {
+        let context = pass == Pass::Context;
+        let supporting = context && self.has_supporting();
+        let provenance = context && self.has_context_provenance();
+        let all = [
+            (SetWanted::Vetoes, self.vetoes),
+            (SetWanted::Collected(Collection::Supporting), supporting),
+            (SetWanted::Collected(Collection::SupportingOfSupporting), supporting),
+            (SetWanted::Collected(Collection::Subjects), provenance),
+            (SetWanted::Collected(Collection::Compartment), provenance && self.has_listed_patients()),
+            (SetWanted::Collected(Collection::LatestProvenance), provenance && self.provenance == Provenance::Latest),
+        ];
+        let wanted = all.into_iter().filter(|(_, wanted)| *wanted).map(|(set, _)| set);
+        // A collecting pass is given what comes before its own.
+        match pass {
+            Pass::Collect(collection) => {
+                let own = SetWanted::Collected(collection);
+                self.sets(Pass::Context).into_iter().take_while(|set| *set != own).collect()
+            }
+            Pass::Main | Pass::Context | Pass::Deleted => wanted.collect(),
+        }
+    }
+
+    /// The plan of the main pass: without what the context pass writes.
+    pub(crate) fn of_main_pass(&self) -> Self {
+        let left = self.definitions().resource_type("Provenance").filter(|_| self.has_context_provenance());
+        Self { types: self.types.clone().without(&left.into_iter().collect()), ..self.clone() }
+    }
+
+    /// Whether some patients are part of the export and others are not.
+    pub(crate) fn has_listed_patients(&self) -> bool {
+        matches!(self.level, Level::Group(_) | Level::Patient(_))
+    }
+
+    fn has_supporting(&self) -> bool {
+        self.level.is_of_patients() && self.supporting != Supporting::Off
+    }
+
+    /// Whether it takes the context pass to tell which Provenance is exported: at system level without a value, all is.
+    fn has_context_provenance(&self) -> bool {
+        match self.provenance {
+            Provenance::Latest | Provenance::Relevant => true,
+            // The rule came with 2.0.
+            Provenance::Unasked => {
+                self.level.is_of_patients() && self.edition != Edition::Stu1 && self.types.has("Provenance")
+            }
+        }
+    }
+
     /// What a patient-level export leaves out though a client may expect it; said at kick-off and in the manifest.
     ///
     /// The same whether or not there are such data: a statement that depends on what was withheld would disclose it.
@@ -100,12 +236,24 @@ impl ExportPlan {
         if !self.level.is_of_patients() {
             return None;
         }
-        let shared = matches!(self.level, Level::Group(_) | Level::Patient(_)) && !self.export_shared;
-        let shared = if shared { SHARED } else { "" };
-        Some(format!("{SUPPORTING}{shared}"))
+        let shared = self.has_listed_patients() && !self.export_shared;
+        let left_out = [
+            (SUPPORTING, self.supporting == Supporting::Off),
+            (UNLISTED, matches!(self.supporting, Supporting::Types(_))),
+            (PROVENANCE, !self.has_context_provenance()),
+            (SHARED, shared),
+        ];
+        let left_out: Vec<_> = left_out.into_iter().filter(|(_, left_out)| *left_out).map(|(text, _)| text).collect();
+        (!left_out.is_empty()).then(|| left_out.join("; "))
     }
 }
 
+fn yes() -> bool {
+    true
+}
+
 const SUPPORTING: &str = "resources outside the Patient compartment that exported ones refer to (such as Practitioner, \
-    Organization, Location, Medication); Provenance of exported resources other than Patient";
-const SHARED: &str = "; resources that are also in the compartment of a patient who is not part of this export";
+    Organization, Location, Medication)";
+const UNLISTED: &str = "resources outside the Patient compartment of other types than this server adds to exports";
+const PROVENANCE: &str = "Provenance of exported resources other than Patient";
+const SHARED: &str = "resources that are also in the compartment of a patient who is not part of this export";

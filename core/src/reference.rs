@@ -15,6 +15,18 @@ pub(crate) fn local_id<'r>(reference: &'r str, resource_type: &str, base_url: &s
     is_id(id).then_some(id)
 }
 
+/// Type and id of the resource of this server that `reference` names, of whatever type.
+pub(crate) fn local_target<'r>(reference: &'r str, base_url: &str) -> Option<(&'r str, &'r str)> {
+    let relative = match reference.strip_prefix(base_url) {
+        Some(rest) if !base_url.is_empty() => rest.strip_prefix('/')?,
+        _ => reference,
+    };
+    let (resource_type, _) = relative.split_once('/')?;
+    let named = !resource_type.is_empty() && resource_type.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let id = named.then(|| local_id(relative, resource_type, ""))??;
+    Some((resource_type, id))
+}
+
 /// A FHIR id: 1 to 64 of `A-Z a-z 0-9 - .`
 pub(crate) fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
@@ -54,5 +66,15 @@ mod tests {
             assert_eq!(id(reference), None, "{reference}");
         }
         assert_eq!(local_id("Patient/1", "Patient", ""), Some("1"));
+    }
+
+    #[test]
+    fn a_target_is_of_any_type() {
+        let target = |reference| local_target(reference, "https://ehr.example/fhir");
+        assert_eq!(target("Practitioner/1/_history/2"), Some(("Practitioner", "1")));
+        assert_eq!(target("https://ehr.example/fhir/Location/l"), Some(("Location", "l")));
+        for reference in ["#1", "urn:uuid:1", "https://other.example/fhir/Location/l", "Location", "/1", "a b/1", "1"] {
+            assert_eq!(target(reference), None, "{reference}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     job::{Command, Effects, Epoch, Job, JobId, JobMisuse, PollAccount, Wants},
     kick_off::{Facts, KickOff, Need},
     manifest::{ManifestHead, OutputFile, Section},
+    pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
     time::Timestamp,
     writer::{Checkpoint, Output},
@@ -188,6 +189,11 @@ pub fn plan(record: &str) -> Result<ExportPlan, JobMisuse> {
     Ok(Job::decode(record)?.plan().clone())
 }
 
+/// See [`ExportPlan::sets`]: each set, and the task whose findings make it, if it is one that a writer can find.
+pub fn sets_wanted(plan: &ExportPlan, pass: Pass) -> Vec<(SetWanted, Option<PartitionTask>)> {
+    plan.sets(pass).into_iter().map(|set| (set.clone(), set.task())).collect()
+}
+
 /// See [`Job::manifest_head`].
 pub fn manifest_head(record: &str) -> Result<ManifestHead, JobMisuse> {
     Ok(Job::decode(record)?.manifest_head())
@@ -219,9 +225,9 @@ pub enum WriterEvent {
         file: u32,
         /// Which array of the manifest it will belong to.
         section: Section,
-        /// The type of the resources in it.
-        #[serde(rename = "type")]
-        resource_type: ResourceType,
+        /// The type of the resources in it, if it is one.
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        resource_type: Option<ResourceType>,
         /// Its public name.
         name: String,
     },
@@ -229,6 +235,12 @@ pub enum WriterEvent {
     Append {
         /// Which.
         file: u32,
+        /// What.
+        #[serde(skip)]
+        bytes: Vec<u8>,
+    },
+    /// What a collecting pass found. In the JSON form the bytes travel beside the value.
+    Found {
         /// What.
         #[serde(skip)]
         bytes: Vec<u8>,
@@ -252,9 +264,10 @@ impl From<Output<'_>> for WriterEvent {
     fn from(output: Output<'_>) -> Self {
         match output {
             Output::Open { file, section, resource_type, name } => {
-                Self::Open { file, section, resource_type: resource_type.clone(), name: name.to_owned() }
+                Self::Open { file, section, resource_type: resource_type.cloned(), name: name.to_owned() }
             }
             Output::Append { file, bytes } => Self::Append { file, bytes: bytes.to_vec() },
+            Output::Found { bytes } => Self::Found { bytes: bytes.to_vec() },
             Output::Close { file, count, bytes, sha256, checkpoint } => {
                 Self::Close { file, count, bytes, sha256: sha256.map(str::to_owned), checkpoint: checkpoint.clone() }
             }

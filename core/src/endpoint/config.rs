@@ -1,10 +1,10 @@
 //! What a deployment decides. Absolute URLs come from here only, never from `Host` or `X-Forwarded-*`.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Definitions, Edition, job::JobId};
+use crate::{Definitions, Edition, job::JobId, plan::Supporting};
 
 /// What a deployment decides. Every member but `baseUrl` and `auth` has a default; unknown members are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,18 @@ pub struct EndpointConfig {
     /// Whether what is in the compartments of a listed and of an unlisted patient is exported (BD-PAT-06).
     #[serde(default)]
     pub export_shared: bool,
+    /// Which resources outside the Patient compartment accompany those inside that refer to them (BD-TYPE-05).
+    #[serde(default)]
+    pub supporting: Supporting,
+    /// Whether a resource without `meta.lastUpdated` is within any `_since` and `_until` (BD-SINCE-06).
+    #[serde(default = "default_undated_included")]
+    pub undated_included: bool,
+    /// Security labels (`system|code`, from `meta.security`) whose resources no export holds.
+    #[serde(default)]
+    pub withheld_labels: BTreeSet<String>,
+    /// Whether every export is given a set of vetoes.
+    #[serde(default)]
+    pub vetoes: bool,
     /// `date` of the CapabilityStatement: when this deployment was last changed, as a FHIR date.
     #[serde(default = "default_published")]
     pub published: String,
@@ -76,6 +88,10 @@ impl EndpointConfig {
             retry_after_seconds: default_retry_after(),
             poll_interval_millis: default_poll_interval(),
             export_shared: false,
+            supporting: Supporting::default(),
+            undated_included: default_undated_included(),
+            withheld_labels: BTreeSet::new(),
+            vetoes: false,
             published: default_published(),
         }
     }
@@ -125,6 +141,8 @@ impl EndpointConfig {
             "`baseUrl` must have no query and no fragment"
         } else if self.jobs_per_client_max == 0 {
             "`jobsPerClientMax` must be at least 1"
+        } else if self.withheld_labels.iter().any(|label| !label.contains('|')) {
+            "each of `withheldLabels` must be `system|code`"
         } else if self.published.is_empty() {
             "`published` must be a date"
         } else {
@@ -163,6 +181,11 @@ fn default_retry_after() -> u64 {
 /// Clients in use poll faster than they are told; a fifth of a second still costs next to nothing.
 fn default_poll_interval() -> u64 {
     200
+}
+
+/// What cannot be told to be unchanged is better sent twice than lost.
+fn default_undated_included() -> bool {
+    true
 }
 
 fn default_published() -> String {

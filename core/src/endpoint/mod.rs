@@ -11,7 +11,7 @@ use crate::{
     job::{Job, JobId},
     kick_off::{Facts, KickOff, Level},
     outcome::{Issue, IssueCode},
-    plan::{ExportPlan, TypeSelection},
+    plan::{ExportPlan, Provenance, TypeSelection},
     time::Timestamp,
 };
 
@@ -82,6 +82,10 @@ impl Endpoint {
                 grant.types().filter_map(|name| self.config.definitions().resource_type(name)).collect(),
             ),
         };
+        // Asked for by name, like a type.
+        if kick_off.provenance != Provenance::Unasked && !grant.covers("Provenance") {
+            return Err(forbidden("the token does not grant the export of `Provenance`"));
+        }
         match &kick_off.level {
             Level::Group(_) if !grant.covers("Group") => {
                 return Err(forbidden("the token does not grant reading groups"));

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Effects, Epoch, Job, JobMisuse, Lease, PartitionProgress, internal, state::Event};
-use crate::{manifest::OutputFile, manifest::Section, time::Timestamp, writer::Checkpoint};
+use crate::{manifest::OutputFile, manifest::Section, pass::Pass, time::Timestamp, writer::Checkpoint};
 
 /// A command to a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub enum Command {
         transaction_time: Timestamp,
         /// What identifies the data that is read; opaque here.
         snapshot: String,
-        /// Into how many partitions the data is cut.
+        /// Into how many partitions the data is cut for the main pass.
         partitions: u32,
     },
     /// Keep the lease.
@@ -120,7 +120,11 @@ impl Job {
         if self.record.partitions.is_empty() {
             self.record.plan.transaction_time = Some(transaction_time);
             self.record.snapshot = Some(snapshot);
-            self.record.partitions = (0..partitions.max(1)).map(|n| (n, PartitionProgress::default())).collect();
+            // Every other pass is one more partition.
+            let others = self.record.plan.passes().into_iter().filter(|pass| *pass != Pass::Main);
+            let passes = (0..partitions.max(1)).map(|_| Pass::Main).chain(others);
+            let progress = |pass| PartitionProgress { pass, ..PartitionProgress::default() };
+            self.record.partitions = (0..).zip(passes.map(progress)).collect();
         }
         self.record.epoch = Epoch(self.record.epoch.0 + 1);
         self.record.lease = Some(Lease { holder, until });

@@ -17,9 +17,9 @@ use crate::{
     kick_off::Level,
     manifest::OutputFile,
     outcome::{Issue, IssueCode, OperationOutcome},
+    pass::PartitionTask,
     plan::ExportPlan,
     time::Timestamp,
-    writer::Checkpoint,
 };
 
 pub use account::PollAccount;
@@ -68,8 +68,8 @@ pub enum Wants {
     Run {
         /// Whose ids the population must hold.
         population: PopulationWanted,
-        /// Partition number and where it stands.
-        partitions: Vec<(u32, Option<Checkpoint>)>,
+        /// What is unfinished.
+        partitions: Vec<PartitionTask>,
     },
     /// Remove everything below the job's storage prefix, by listing it, then say [`Command::Removed`].
     Remove,
@@ -222,12 +222,13 @@ impl Job {
         }
     }
 
-    fn unfinished(&self) -> Vec<(u32, Option<Checkpoint>)> {
-        let partitions = self.record.partitions.iter();
-        partitions
-            .filter(|(_, progress)| !progress.finished)
-            .map(|(n, progress)| (*n, progress.checkpoint.clone()))
-            .collect()
+    fn unfinished(&self) -> Vec<PartitionTask> {
+        let partitions = self.record.partitions.iter().filter(|(_, progress)| !progress.finished);
+        let wanted = |(partition, progress): (&u32, &PartitionProgress)| {
+            let PartitionProgress { checkpoint, pass, .. } = progress.clone();
+            PartitionTask { partition: *partition, pass, checkpoint }
+        };
+        partitions.map(wanted).collect()
     }
 
     fn fail_with(&mut self, issue: Issue, now: Timestamp) -> bool {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Epoch, JobId, JobMisuse, State};
-use crate::{access::Owner, outcome::OperationOutcome, plan::ExportPlan, time::Timestamp, writer::Checkpoint};
+use crate::{
+    access::Owner, outcome::OperationOutcome, pass::Pass, plan::ExportPlan, time::Timestamp, writer::Checkpoint,
+};
 
 /// A job as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,8 @@ pub(super) struct Lease {
 pub(super) struct PartitionProgress {
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) finished: bool,
+    #[serde(default)]
+    pub(super) pass: Pass,
 }
 
 impl Record {

@@ -8,7 +8,7 @@ use crate::{
     http::{Body, Request, Response, Target},
     manifest::{ManifestHead, OutputFile},
     outcome::{Issue, IssueCode, OperationOutcome},
-    plan::TypeSelection,
+    plan::{Provenance, TypeSelection},
     time::Timestamp,
 };
 
@@ -126,6 +126,7 @@ impl Job {
             TypeSelection::All | TypeSelection::AllBut(_) => grant.is_everything(),
             TypeSelection::Only(types) => types.iter().all(|t| grant.covers(t.as_str())),
         };
+        let covered = covered && (self.record.plan.provenance == Provenance::Unasked || grant.covers("Provenance"));
         if covered { Ok(()) } else { Err(forbidden("the token does not cover all types of this export")) }
     }
 

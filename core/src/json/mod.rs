@@ -9,7 +9,7 @@ mod walk;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(crate) use element::{Element, Members, Name};
+pub(crate) use element::{Element, Items, Members, Name};
 pub(crate) use header::string_of;
 pub use header::{Header, LineError};
 pub(crate) use references::{elements, members, references};

@@ -63,10 +63,14 @@ fn value(entry: &Map<String, Value>, allowed: &[&str]) -> Result<String, ()> {
     let mut values = entry.iter().filter(|(member, _)| *member != "name" && !member.starts_with("id"));
     match (values.next(), values.next()) {
         (Some((member, Value::String(text))), None) if allowed.contains(&member.as_str()) => Ok(text.clone()),
+        (Some((member, Value::Object(coding))), None)
+            if member == "valueCoding" && allowed.contains(&member.as_str()) =>
+        {
+            coding.get("code").and_then(Value::as_str).map(str::to_owned).ok_or(())
+        }
         // Not acted on yet, so that the type is all that is checked of them.
         (Some((member, Value::Bool(_) | Value::Object(_))), None)
-            if allowed.contains(&member.as_str())
-                && matches!(member.as_str(), "valueBoolean" | "valueReference" | "valueCoding") =>
+            if allowed.contains(&member.as_str()) && matches!(member.as_str(), "valueBoolean" | "valueReference") =>
         {
             Ok(String::new())
         }

@@ -1,5 +1,6 @@
 //! From a kick-off request to what is asked for. All problems of a request are found and reported together.
 
+mod associated;
 mod from_parameters;
 mod from_query;
 mod parameter;
@@ -9,7 +10,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ResourceType, access::Principal, outcome::Issue, time::Timestamp};
+use crate::{
+    ResourceType,
+    access::Principal,
+    outcome::Issue,
+    plan::{Organize, Provenance},
+    time::Timestamp,
+};
 
 pub(crate) use parse::{Reader, read};
 
@@ -33,6 +40,15 @@ pub struct KickOff {
     pub withheld: BTreeSet<ResourceType>,
     /// `_since`.
     pub since: Option<Timestamp>,
+    /// `_until`.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// `includeAssociatedData`.
+    #[serde(default)]
+    pub provenance: Provenance,
+    /// `organizeOutputBy`.
+    #[serde(default)]
+    pub organize: Organize,
     /// What was tolerated under lenient handling, for the error files (BD-LEN-03).
     #[serde(default)]
     pub notices: Vec<Issue>,

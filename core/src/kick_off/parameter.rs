@@ -41,9 +41,9 @@ static PARAMETERS: &[Parameter] = &[
     parameter("_type", &["valueString"], Support::Supported, true),
     parameter("_typeFilter", &["valueString"], Support::Supported, true),
     parameter("_elements", &["valueString"], Support::Ignorable, true),
-    parameter("_until", &["valueInstant"], Support::Ignorable, false),
+    parameter("_until", &["valueInstant"], Support::Supported, false),
     parameter("allowPartialManifests", &["valueBoolean"], Support::Ignorable, false),
-    parameter("includeAssociatedData", &["valueCode", "valueCoding"], Support::Ignorable, true),
+    parameter("includeAssociatedData", &["valueCode", "valueCoding"], Support::Supported, true),
     parameter("organizeOutputBy", &["valueString", "valueCode"], Support::Ignorable, false),
     parameter("patient", &["valueReference"], Support::Narrowing, true),
 ];

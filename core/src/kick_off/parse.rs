@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    KickOff, Level, from_parameters,
+    KickOff, Level, associated, from_parameters,
     from_query::{self, shown},
     parameter::{self, Support},
 };
@@ -11,6 +11,7 @@ use crate::{
     Definitions, Edition, Refusal, ResourceType,
     http::{Handling, Prefer, Request, Target},
     outcome::{Issue, IssueCode},
+    plan::{Organize, Provenance},
     time::Timestamp,
     type_filter::{self, Filter, FilterContext, TypeFilterSource},
 };
@@ -44,7 +45,7 @@ impl<'d> Reader<'d> {
     }
 
     /// A problem that lenient handling turns into a notice.
-    fn tolerable(&mut self, issue: Issue) {
+    pub(super) fn tolerable(&mut self, issue: Issue) {
         if self.lenient {
             self.notices.push(Issue { severity: crate::outcome::Severity::Warning, ..issue })
         } else {
@@ -83,6 +84,9 @@ pub(crate) fn read(
         type_filters: Vec::new(),
         withheld: BTreeSet::new(),
         since: None,
+        until: None,
+        provenance: Provenance::default(),
+        organize: Organize::default(),
         notices: Vec::new(),
     };
     let mut seen = BTreeSet::new();
@@ -93,6 +97,7 @@ pub(crate) fn read(
         }
     }
     check_compartment(&mut reader, &kick_off);
+    check_window(&mut reader, &kick_off);
     kick_off.notices = reader.notices;
     if reader.problems.is_empty() {
         Ok(kick_off)
@@ -124,6 +129,8 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
         Support::Supported => match name {
             "_outputFormat" => values.iter().for_each(|value| read_output_format(reader, &value.text)),
             "_since" => values.iter().for_each(|value| kick_off.since = read_instant(reader, name, &value.text)),
+            "_until" => values.iter().for_each(|value| kick_off.until = read_instant(reader, name, &value.text)),
+            "includeAssociatedData" => kick_off.provenance = associated::read(reader, values),
             "_type" => kick_off.types = Some(read_types(reader, values)),
             _ => read_type_filters(reader, kick_off, values),
         },
@@ -224,6 +231,14 @@ fn check_compartment(reader: &mut Reader<'_>, kick_off: &KickOff) {
         let diagnostics =
             "none of the types in `_type` is in the Patient compartment, which is what this level exports";
         reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about("_type"));
+    }
+}
+
+/// BD-UNTIL-04: a window in which nothing can lie was not meant.
+fn check_window(reader: &mut Reader<'_>, kick_off: &KickOff) {
+    if kick_off.since.zip(kick_off.until).is_some_and(|(since, until)| until <= since) {
+        let diagnostics = "`_until` is not later than `_since`, so nothing can lie between them";
+        reader.problem(Issue::error(IssueCode::Value, diagnostics).about("_until"));
     }
 }
 

@@ -10,9 +10,9 @@ use crate::ResourceType;
 pub struct OutputFile {
     /// Which array of the manifest it belongs to.
     pub section: Section,
-    /// The resource type in the file (BD-MAN-10).
-    #[serde(rename = "type")]
-    pub resource_type: ResourceType,
+    /// The resource type in the file, unless its output is organised otherwise (BD-MAN-10).
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub resource_type: Option<ResourceType>,
     /// The public name, stable over attempts; the last segment of its URL.
     pub name: String,
     /// Where the embedder keeps it; unique to the attempt, never shown.

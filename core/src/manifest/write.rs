@@ -104,8 +104,9 @@ impl ManifestWriter {
     fn item(&self, file: &OutputFile) -> Map<String, Value> {
         let ballot = self.head.edition == Edition::Stu4Ballot;
         let mut item = Map::new();
-        if !(ballot && file.section != Section::Output) {
-            item.insert("type".into(), json!(file.resource_type));
+        if let Some(resource_type) = file.resource_type.as_ref().filter(|_| !ballot || file.section == Section::Output)
+        {
+            item.insert("type".into(), json!(resource_type));
         }
         item.insert("url".into(), json!(format!("{}{}", self.head.files_url, file.name)));
         item.insert("count".into(), json!(file.count));
@@ -170,7 +171,7 @@ mod tests {
         for (index, section) in sections.iter().enumerate() {
             let file = OutputFile {
                 section: *section,
-                resource_type: Definitions::R4.resource_type("Patient").unwrap(),
+                resource_type: Definitions::R4.resource_type("Patient"),
                 name: format!("Patient-{index}.ndjson"),
                 key: "secret".into(),
                 count: 3,

@@ -43,9 +43,9 @@ pub enum Resume {
 pub struct KindProgress {
     /// Which array of the manifest.
     pub section: Section,
-    /// Which type.
-    #[serde(rename = "type")]
-    pub resource_type: ResourceType,
+    /// Which type, unless such files hold several.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub resource_type: Option<ResourceType>,
     /// How many records of this kind, from the resumption on, are published.
     pub published: u64,
     /// The number of the next file.

@@ -22,8 +22,21 @@ pub struct WriterLimits {
     /// Bytes of input for which a file may stay open: what is read again after a crash is at most this and the lines of
     /// one file of each type.
     pub open_span_bytes_max: u64,
+    /// How resources are dealt into files.
+    pub layout: Layout,
     /// Whether each file's SHA-256 is taken here; if not, take it elsewhere with a [`Digester`](super::Digester).
     pub digest: bool,
+}
+
+/// How resources are dealt into files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Each file holds one resource type, as a manifest requires.
+    #[default]
+    ByType,
+    /// All types go through the same files, in the order of the input: for a stream.
+    Together,
 }
 
 impl Default for WriterLimits {
@@ -37,6 +50,7 @@ impl Default for WriterLimits {
             queue_bytes_max: 1 << 20,
             append_bytes: 64 << 10,
             open_span_bytes_max: 1 << 30,
+            layout: Layout::default(),
             digest: true,
         }
     }

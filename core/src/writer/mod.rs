@@ -1,6 +1,8 @@
 //! Resources in, NDJSON shards out: bounded memory, byte for byte, resumable.
 
 mod checkpoint;
+mod context;
+mod deleted;
 mod digest;
 mod limits;
 mod output;
@@ -9,21 +11,28 @@ mod select;
 mod shards;
 #[cfg(test)]
 mod tests;
+mod veto;
+mod walk;
 
 use std::fmt;
 
 use crate::{
     ndjson::{Line, Lines},
+    pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
     population::Population,
+    sets::Set,
 };
 
 pub use checkpoint::{Checkpoint, KindProgress, Resume};
+use context::{Collector, Context};
+use deleted::Deletions;
 pub use digest::Digester;
-pub use limits::WriterLimits;
+pub use limits::{Layout, WriterLimits};
 pub use output::Output;
 use select::{Selector, Verdict};
 use shards::{Place, Shards};
+use veto::Vetoes;
 
 /// Turns the lines of one partition into files.
 ///
@@ -37,7 +46,7 @@ use shards::{Place, Shards};
 /// fed from where that says makes exactly the files that were still to come.
 pub struct Writer<'p> {
     lines: Lines,
-    selector: Selector<'p>,
+    work: Work<'p>,
     shards: Shards,
     source: String,
     /// The number of the line that is begun or comes next, from 1.
@@ -54,6 +63,9 @@ pub struct Writer<'p> {
     finished: bool,
     line_bytes_max: usize,
     counts: Counts,
+    sets: Vec<Set<'p>>,
+    /// Sets that must still be given.
+    missing: Vec<SetWanted>,
 }
 
 /// Where a block stands in the embedder's data.
@@ -88,22 +100,22 @@ pub struct Counts {
 }
 
 impl<'p> Writer<'p> {
-    /// A writer for one partition of an export that has begun.
+    /// A writer for one partition of an export that has begun, with one of the tasks that the job wants done.
     ///
     /// `population` must be there exactly when the plan's level names patients or a group; without it such an export is
-    /// refused rather than widened. `from` is where an earlier run left off.
+    /// refused rather than widened.
     pub fn new(
         plan: &ExportPlan,
-        partition: u32,
+        task: &PartitionTask,
         population: Option<Population<'p>>,
-        from: Option<&Checkpoint>,
         limits: WriterLimits,
     ) -> Result<Self, WriterError> {
+        let PartitionTask { partition, pass, checkpoint } = task;
+        let (partition, from) = (*partition, checkpoint.as_ref());
         let limits = limits.check()?;
-        let selector = Selector::new(plan, population)?;
         let mut writer = Self {
             lines: Lines::new(limits.line_bytes_max),
-            selector,
+            work: Work::new(plan, *pass, population)?,
             shards: Shards::new(partition, from, limits.clone()),
             source: String::new(),
             line: 1,
@@ -115,6 +127,8 @@ impl<'p> Writer<'p> {
             finished: false,
             line_bytes_max: limits.line_bytes_max,
             counts: Counts::default(),
+            sets: Vec::new(),
+            missing: plan.sets(*pass),
         };
         match from.map(|checkpoint| &checkpoint.resume) {
             Some(Resume::At { cursor, offset, source, line }) => {
@@ -122,7 +136,7 @@ impl<'p> Writer<'p> {
                 writer.line = *line;
                 writer.expected = Some((cursor.clone(), *offset));
             }
-            Some(Resume::Start) | None if partition == 0 => {
+            Some(Resume::Start) | None if partition == 0 && *pass == Pass::Main => {
                 for notice in &plan.notices {
                     writer.shards.report(&report::notice(notice), &Place::start());
                 }
@@ -133,6 +147,14 @@ impl<'p> Writer<'p> {
         Ok(writer)
     }
 
+    /// Hands over a set that [`ExportPlan::sets`] names for this pass, before the first line.
+    pub fn add_set(&mut self, set: Set<'p>) -> Result<(), WriterError> {
+        let at = self.missing.iter().position(|wanted| wanted == set.wanted()).ok_or(WriterError::UnwantedSet)?;
+        self.missing.remove(at);
+        self.sets.push(set);
+        Ok(())
+    }
+
     /// Takes bytes of a source. Lines may be cut anywhere between blocks.
     ///
     /// A line that is no resource becomes an OperationOutcome in an error file, with source name and line number, and
@@ -140,6 +162,9 @@ impl<'p> Writer<'p> {
     pub fn write_lines(&mut self, block: &[u8], at: Source<'_>) -> Result<Progress, WriterError> {
         if self.finished {
             return Err(WriterError::Finished);
+        }
+        if !self.missing.is_empty() {
+            return Err(WriterError::MissingSet);
         }
         if self.expected.as_ref().is_some_and(|(cursor, offset)| cursor != at.cursor || *offset != at.offset) {
             return Err(WriterError::WrongPlace);
@@ -167,7 +192,8 @@ impl<'p> Writer<'p> {
             if let Some(line) = line {
                 let place = Place { cursor: begun_cursor, offset: begun_offset, source: &self.source, line: self.line };
                 let superseded = std::mem::take(&mut self.superseded);
-                take_line(&self.selector, &mut self.shards, &line, &place, superseded, self.line_bytes_max);
+                let desk = Desk { sets: &self.sets, shards: &mut self.shards, line_bytes_max: self.line_bytes_max };
+                self.work.take_line(desk, &line, &place, superseded);
                 self.begun_at = None;
                 self.end_line();
             } else if self.begun_at.is_none() {
@@ -223,7 +249,8 @@ impl<'p> Writer<'p> {
         let (cursor, offset) = self.begun_at.take().unwrap_or_default();
         let place = Place { cursor: &cursor, offset, source: &self.source, line: self.line };
         let superseded = std::mem::take(&mut self.superseded);
-        take_line(&self.selector, &mut self.shards, &self.lines.line(), &place, superseded, self.line_bytes_max);
+        let desk = Desk { sets: &self.sets, shards: &mut self.shards, line_bytes_max: self.line_bytes_max };
+        self.work.take_line(desk, &self.lines.line(), &place, superseded);
         self.end_line();
     }
 
@@ -249,6 +276,10 @@ impl fmt::Debug for Writer<'_> {
 pub enum WriterError {
     /// The plan names patients or a group and no population was given, or the other way round.
     PopulationMismatch,
+    /// A set that the pass needs was not given: nothing is exported without it.
+    MissingSet,
+    /// A set that this pass does not need, or that it has already.
+    UnwantedSet,
     /// The export has not begun: the plan has no transaction time.
     NotBegun,
     /// A `_typeFilter` query of the plan cannot be evaluated, so nothing can be exported by it.
@@ -267,6 +298,8 @@ impl fmt::Display for WriterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::PopulationMismatch => "a population must be given exactly when the export is of a group or a patient",
+            Self::MissingSet => "a set that this pass needs was not given",
+            Self::UnwantedSet => "this pass needs no such set, or has it already",
             Self::NotBegun => "the plan has no transaction time: the job has not begun",
             Self::TypeFilter => "a `_typeFilter` query of the plan cannot be evaluated",
             Self::Limits => "writer limits must be positive, and the queue must hold a line",
@@ -279,33 +312,95 @@ impl fmt::Display for WriterError {
 
 impl std::error::Error for WriterError {}
 
-fn take_line(
-    selector: &Selector<'_>,
-    shards: &mut Shards,
-    line: &Line<'_>,
-    place: &Place<'_>,
-    superseded: bool,
+/// What is done with a line, by pass.
+enum Work<'p> {
+    Select { selector: Selector<'p>, vetoes: Vetoes },
+    Collect(Box<Collector<'p>>, Vetoes),
+    Accompany(Box<Context>, Vetoes),
+    Delete(Box<Deletions<'p>>, Box<ExportPlan>),
+}
+
+/// What a line is taken to.
+struct Desk<'d, 'p> {
+    sets: &'d [Set<'p>],
+    shards: &'d mut Shards,
     line_bytes_max: usize,
-) {
-    shards.close_overdue(place);
-    let text = match line {
-        Line::Blank => return,
-        Line::TooLong => {
-            let problem = crate::json::LineError::TooLong { limit: line_bytes_max };
-            return shards.report(&report::malformed(place, problem), place);
+}
+
+impl<'p> Work<'p> {
+    fn new(plan: &ExportPlan, pass: Pass, population: Option<Population<'p>>) -> Result<Self, WriterError> {
+        let vetoes = Vetoes::new(plan);
+        Ok(match pass {
+            Pass::Main => Self::Select { selector: Selector::new(&plan.of_main_pass(), population)?, vetoes },
+            Pass::Collect(collection) => Self::Collect(Box::new(Collector::new(plan, collection, population)?), vetoes),
+            Pass::Context => {
+                if plan.has_listed_patients() != population.is_some() {
+                    return Err(WriterError::PopulationMismatch);
+                }
+                Self::Accompany(Box::new(Context::new(plan)?), vetoes)
+            }
+            Pass::Deleted => Self::Delete(Box::new(Deletions::new(plan, population)?), Box::new(plan.clone())),
+        })
+    }
+
+    fn take_line(&mut self, desk: Desk<'_, '_>, line: &Line<'_>, place: &Place<'_>, superseded: bool) {
+        let Desk { sets, shards, line_bytes_max } = desk;
+        shards.close_overdue(place);
+        let text = match line {
+            Line::Blank => return,
+            Line::Text(text) => *text,
+            Line::TooLong => {
+                // The main pass says it, or where there is none the pass that reads tombstones.
+                if matches!(self, Self::Select { .. } | Self::Delete(..)) {
+                    let problem = crate::json::LineError::TooLong { limit: line_bytes_max };
+                    shards.report(&report::malformed(place, problem), place);
+                }
+                return;
+            }
+        };
+        match self {
+            Self::Select { selector, vetoes } => {
+                let verdict = selector.judge(text);
+                let withheld = match &verdict {
+                    Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => {
+                        vetoes.withholds(resource_type.as_str(), text, sets)
+                    }
+                    _ => false,
+                };
+                match verdict {
+                    Err(problem) => shards.report(&report::malformed(place, problem), place),
+                    Ok(Verdict::Out) => {}
+                    // Not reported: that there is something to withhold is told by nothing.
+                    Ok(_) if withheld => {}
+                    // Said only of what was asked for: of anything else nothing is known to be exported instead.
+                    Ok(_) if superseded => shards.report(&report::superseded(place), place),
+                    Ok(Verdict::In(resource_type)) => shards.resource(&resource_type, text, place),
+                    Ok(Verdict::InUndated(resource_type)) => {
+                        shards.report(&report::undated(place), place);
+                        shards.resource(&resource_type, text, place);
+                    }
+                    Ok(Verdict::Later) => shards.report(&report::later(place), place),
+                }
+            }
+            Self::Collect(..) | Self::Accompany(..) if superseded => {}
+            Self::Collect(collector, vetoes) => {
+                // What is withheld is not exported, so nothing goes with it.
+                if !vetoes.withholds_line(text, sets) {
+                    collector.look(text, sets, |found| shards.found(found));
+                }
+            }
+            Self::Accompany(context, vetoes) => {
+                let resource_type = context.judge(text, sets);
+                if let Some(resource_type) = resource_type.filter(|t| !vetoes.withholds(t.as_str(), text, sets)) {
+                    shards.resource(&resource_type, text, place);
+                }
+            }
+            // The resource is there again, or was deleted once more.
+            Self::Delete(..) if superseded => {}
+            Self::Delete(deletions, plan) => match deletions.judge(plan, sets, text) {
+                Err(problem) => shards.report(&report::malformed(place, problem), place),
+                Ok(bundle) => bundle.iter().for_each(|bundle| shards.deletion(bundle, place)),
+            },
         }
-        Line::Text(text) => text,
-    };
-    match selector.judge(text) {
-        Err(problem) => shards.report(&report::malformed(place, problem), place),
-        Ok(Verdict::Out) => {}
-        // Said only of what was asked for: of anything else nothing is known to be exported instead.
-        Ok(_) if superseded => shards.report(&report::superseded(place), place),
-        Ok(Verdict::In(resource_type)) => shards.resource(&resource_type, text, place),
-        Ok(Verdict::InUndated(resource_type)) => {
-            shards.report(&report::undated(place), place);
-            shards.resource(&resource_type, text, place);
-        }
-        Ok(Verdict::Later) => shards.report(&report::later(place), place),
     }
 }

@@ -11,8 +11,8 @@ pub enum Output<'w> {
         file: u32,
         /// Which array of the manifest it will belong to.
         section: Section,
-        /// The type of the resources in it.
-        resource_type: &'w ResourceType,
+        /// The type of the resources in it; `None` if they are of several.
+        resource_type: Option<&'w ResourceType>,
         /// Its public name, the same in every attempt.
         name: &'w str,
     },
@@ -21,6 +21,11 @@ pub enum Output<'w> {
         /// Which.
         file: u32,
         /// Until the next call.
+        bytes: &'w [u8],
+    },
+    /// What a collecting pass found: for a [`SetBuilder`](crate::sets::SetBuilder).
+    Found {
+        /// Texts, each ended by a line feed.
         bytes: &'w [u8],
     },
     /// It is complete: store it, then publish its row.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Checkpoint, Digester, KindProgress, Output, Resume, WriterLimits};
+use super::{Checkpoint, Digester, KindProgress, Layout, Output, Resume, WriterLimits};
 use crate::{Definitions, ResourceType, manifest::Section, outcome::OperationOutcome};
 
 /// Where a line begins.
@@ -36,7 +36,8 @@ impl Place<'_> {
     }
 }
 
-type Kind = (Section, ResourceType);
+/// Files of one kind follow each other. Without a type they hold several.
+type Kind = (Section, Option<ResourceType>);
 
 pub(super) struct Shards {
     partition: u32,
@@ -52,6 +53,8 @@ pub(super) struct Shards {
     oldest: Option<u64>,
     files: u32,
     queue: VecDeque<Queued>,
+    /// What a collecting pass found and has not handed out.
+    found: Vec<u8>,
     queued_bytes: usize,
     /// What the caller is looking at.
     shown: Option<Queued>,
@@ -95,6 +98,7 @@ struct OpenFile {
 enum Queued {
     Open { file: u32, kind: Kind, name: String },
     Append { file: u32, bytes: Vec<u8> },
+    Found { bytes: Vec<u8> },
     Close { file: u32, count: u64, bytes: u64, sha256: Option<String>, checkpoint: Checkpoint },
 }
 
@@ -115,6 +119,7 @@ impl Shards {
             oldest: None,
             files: 0,
             queue: VecDeque::new(),
+            found: Vec::new(),
             queued_bytes: 0,
             shown: None,
             written: 0,
@@ -138,14 +143,30 @@ impl Shards {
 
     /// Writes a resource, byte for byte.
     pub(super) fn resource(&mut self, resource_type: &ResourceType, text: &[u8], place: &Place<'_>) {
-        self.record((Section::Output, resource_type.clone()), text, place);
+        let resource_type = (self.limits.layout == Layout::ByType).then(|| resource_type.clone());
+        self.record((Section::Output, resource_type), text, place);
+    }
+
+    /// Writes a Bundle of a deletion.
+    pub(super) fn deletion(&mut self, bundle: &str, place: &Place<'_>) {
+        let resource_type = Definitions::R4.resource_type("Bundle");
+        self.record((Section::Deleted, resource_type), bundle.as_bytes(), place);
+    }
+
+    /// Hands out what a collecting pass found: one text.
+    pub(super) fn found(&mut self, text: &str) {
+        self.found.extend_from_slice(text.as_bytes());
+        self.found.push(b'\n');
+        self.written += 1;
+        if self.found.len() >= self.limits.append_bytes {
+            self.flush_found();
+        }
     }
 
     /// Writes an outcome to an error file.
     pub(super) fn report(&mut self, outcome: &OperationOutcome, place: &Place<'_>) {
-        if let Some(resource_type) = Definitions::R4.resource_type("OperationOutcome") {
-            self.record((Section::Error, resource_type), outcome.to_json().as_bytes(), place);
-        }
+        let resource_type = Definitions::R4.resource_type("OperationOutcome");
+        self.record((Section::Error, resource_type), outcome.to_json().as_bytes(), place);
     }
 
     /// Closes files that were opened too many bytes of input ago. Depends on the input alone, so that a resumed run cuts
@@ -169,22 +190,35 @@ impl Shards {
     pub(super) fn close_all(&mut self, place: &Place<'_>) {
         let kinds: Vec<Kind> = self.open.keys().cloned().collect();
         kinds.iter().for_each(|kind| self.close(kind, place));
+        self.flush_found();
     }
 
     pub(super) fn poll(&mut self) -> Option<Output<'_>> {
         self.shown = self.queue.pop_front();
         Some(match self.shown.as_ref()? {
             Queued::Open { file, kind: (section, resource_type), name } => {
-                Output::Open { file: *file, section: *section, resource_type, name }
+                Output::Open { file: *file, section: *section, resource_type: resource_type.as_ref(), name }
             }
             Queued::Append { file, bytes } => {
                 self.queued_bytes -= bytes.len();
                 Output::Append { file: *file, bytes }
             }
+            Queued::Found { bytes } => {
+                self.queued_bytes -= bytes.len();
+                Output::Found { bytes }
+            }
             Queued::Close { file, count, bytes, sha256, checkpoint } => {
                 Output::Close { file: *file, count: *count, bytes: *bytes, sha256: sha256.as_deref(), checkpoint }
             }
         })
+    }
+
+    fn flush_found(&mut self) {
+        let bytes = std::mem::take(&mut self.found);
+        if !bytes.is_empty() {
+            self.queued_bytes += bytes.len();
+            self.queue.push_back(Queued::Found { bytes });
+        }
     }
 
     fn record(&mut self, kind: Kind, text: &[u8], place: &Place<'_>) {
@@ -307,7 +341,7 @@ impl OpenFile {
 
 fn file_name((section, resource_type): &Kind, partition: u32, number: u32) -> String {
     let kind = match section {
-        Section::Output => resource_type.as_str(),
+        Section::Output => resource_type.as_ref().map_or("resources", ResourceType::as_str),
         Section::Deleted => "deleted",
         Section::Error => "error",
     };

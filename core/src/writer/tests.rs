@@ -1,5 +1,7 @@
 //! Whatever the cut of the input, and wherever a run is lost: the same files.
 
+mod passes;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -30,11 +32,18 @@ fn plan() -> ExportPlan {
         type_filters: Vec::new(),
         withheld: Default::default(),
         since: Some(Timestamp::from_millis(0)),
+        until: None,
+        provenance: Default::default(),
+        organize: Default::default(),
         notices: vec![crate::outcome::Issue::information("a notice of the kick-off")],
     };
     let config = EndpointConfig::new("https://ehr.example/fhir", Auth::Bearer);
     let plan = ExportPlan::new(&config, kick_off, TypeSelection::All);
     ExportPlan { transaction_time: Some(Timestamp::from_millis(1_700_000_000_000)), ..plan }
+}
+
+fn task(from: Option<&Checkpoint>) -> PartitionTask {
+    PartitionTask { checkpoint: from.cloned(), ..PartitionTask::default() }
 }
 
 /// Feeds sources from where the checkpoint says, in blocks of those sizes, and stops after so many closed files.
@@ -45,7 +54,7 @@ fn run(
     sizes: &[usize],
     stop_after: usize,
 ) -> Vec<Closed> {
-    let mut writer = Writer::new(&plan(), 0, None, from, limits.clone()).unwrap();
+    let mut writer = Writer::new(&plan(), &task(from), None, limits.clone()).unwrap();
     let (mut open, mut closed) = (BTreeMap::new(), Vec::new());
     let mut sizes = sizes.iter().cycle();
     let resume = from.map(|checkpoint| checkpoint.resume.clone());
@@ -77,6 +86,7 @@ fn run(
 fn drain(writer: &mut Writer<'_>, open: &mut BTreeMap<u32, (String, Vec<u8>)>, closed: &mut Vec<Closed>) {
     while let Some(output) = writer.poll_output() {
         match output {
+            Output::Found { .. } => panic!("the main pass finds nothing"),
             Output::Open { file, name, .. } => {
                 open.insert(file, (name.to_owned(), Vec::new()));
             }
@@ -120,15 +130,19 @@ fn sources() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
 }
 
 fn limits() -> impl Strategy<Value = WriterLimits> {
-    (1_u64..12, 100_u64..2_000, 1_usize..2_000, 1_usize..400, 200_u64..20_000).prop_map(
-        |(shard_resources_max, shard_bytes_max, queue_bytes_max, append_bytes, open_span_bytes_max)| WriterLimits {
-            shard_resources_max,
-            shard_bytes_max,
-            line_bytes_max: 200,
-            queue_bytes_max,
-            append_bytes,
-            open_span_bytes_max,
-            digest: true,
+    let layout = prop_oneof![Just(Layout::ByType), Just(Layout::Together)];
+    (1_u64..12, 100_u64..2_000, 1_usize..2_000, 1_usize..400, 200_u64..20_000, layout).prop_map(
+        |(shard_resources_max, shard_bytes_max, queue_bytes_max, append_bytes, open_span_bytes_max, layout)| {
+            WriterLimits {
+                shard_resources_max,
+                shard_bytes_max,
+                line_bytes_max: 200,
+                queue_bytes_max,
+                append_bytes,
+                open_span_bytes_max,
+                layout,
+                ..WriterLimits::default()
+            }
         },
     )
 }
@@ -190,7 +204,7 @@ proptest! {
 #[test]
 fn memory_is_bounded_by_the_queue() {
     let limits = WriterLimits { queue_bytes_max: 1000, append_bytes: 100, ..WriterLimits::default() };
-    let mut writer = Writer::new(&plan(), 0, None, None, limits).unwrap();
+    let mut writer = Writer::new(&plan(), &task(None), None, limits).unwrap();
     let line = r#"{"resourceType":"Patient","id":"1"}"#.to_owned() + "\n";
     let block = line.repeat(1000);
     let at = Source { name: "a", cursor: b"a", offset: 0 };
@@ -205,16 +219,19 @@ fn memory_is_bounded_by_the_queue() {
 fn misuse_is_an_error() {
     let limits = WriterLimits::default();
     let not_begun = ExportPlan { transaction_time: None, ..plan() };
-    assert_eq!(Writer::new(&not_begun, 0, None, None, limits.clone()).unwrap_err(), WriterError::NotBegun);
+    assert_eq!(Writer::new(&not_begun, &task(None), None, limits.clone()).unwrap_err(), WriterError::NotBegun);
     let of_group = ExportPlan { level: Level::Group("g".into()), ..plan() };
-    assert_eq!(Writer::new(&of_group, 0, None, None, limits.clone()).unwrap_err(), WriterError::PopulationMismatch);
+    assert_eq!(Writer::new(&of_group, &task(None), None, limits.clone()).unwrap_err(), WriterError::PopulationMismatch);
     let block = crate::population::PopulationBuilder::default().seal();
     let population = Population::load(&block).unwrap();
-    assert_eq!(Writer::new(&plan(), 0, Some(population), None, limits).unwrap_err(), WriterError::PopulationMismatch);
+    assert_eq!(
+        Writer::new(&plan(), &task(None), Some(population), limits).unwrap_err(),
+        WriterError::PopulationMismatch
+    );
     let none = WriterLimits { append_bytes: 0, ..WriterLimits::default() };
-    assert_eq!(Writer::new(&plan(), 0, None, None, none).unwrap_err(), WriterError::Limits);
+    assert_eq!(Writer::new(&plan(), &task(None), None, none).unwrap_err(), WriterError::Limits);
 
-    let mut writer = Writer::new(&plan(), 0, None, None, WriterLimits::default()).unwrap();
+    let mut writer = Writer::new(&plan(), &task(None), None, WriterLimits::default()).unwrap();
     let at = Source { name: "a", cursor: b"a", offset: 0 };
     writer.write_lines(b"{", at).unwrap();
     assert_eq!(writer.supersede_next_line(), Err(WriterError::InsideLine));
@@ -222,7 +239,7 @@ fn misuse_is_an_error() {
     assert_eq!(writer.write_lines(b"{", at), Err(WriterError::Finished));
     let resume = Resume::At { cursor: b"b".to_vec(), offset: 1, source: "b".into(), line: 2 };
     let from = Checkpoint { resume, kinds: Vec::new() };
-    let mut resumed = Writer::new(&plan(), 0, None, Some(&from), WriterLimits::default()).unwrap();
+    let mut resumed = Writer::new(&plan(), &task(Some(&from)), None, WriterLimits::default()).unwrap();
     // Said again as long as it is so.
     assert_eq!(resumed.write_lines(b"{", at), Err(WriterError::WrongPlace));
     assert_eq!(resumed.write_lines(b"{", at), Err(WriterError::WrongPlace));

@@ -1,0 +1,97 @@
+//! What a writer goes through the data for. Most exports need one pass; what depends on what was exported needs more.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::writer::Checkpoint;
+
+/// What a writer goes through the data for.
+///
+/// Every pass reads the same snapshot, so none depends on how far another came: each is a partition of the job, with a
+/// checkpoint of its own. What one must know of the rest of the data, it is given as [`Set`](crate::sets::Set)s, which
+/// are made anew after a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Pass {
+    /// Writes what was asked for.
+    #[default]
+    Main,
+    /// Finds what a set is made of, and writes no file.
+    Collect(Collection),
+    /// Writes what belongs to the exported resources without being part of a patient's compartment: their Provenance,
+    /// and supporting resources that they refer to.
+    Context,
+    /// Reads tombstones and writes what was deleted.
+    Deleted,
+}
+
+/// What a collecting pass finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Collection {
+    /// `Type/id` of every resource whose Provenance is exported.
+    Subjects,
+    /// `Type/id` of every resource in the compartments of the export's patients, exported or not.
+    Compartment,
+    /// `Type/id` of supporting resources that exported ones refer to.
+    Supporting,
+    /// The same, of what the supporting resources found so far refer to.
+    SupportingOfSupporting,
+    /// The newest Provenance of each subject.
+    LatestProvenance,
+}
+
+/// One part of the data, to be gone through for one pass.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionTask {
+    /// Its number in the job; 0 for a collecting pass.
+    pub partition: u32,
+    /// For what. The main pass reads one part of the data for each of its partitions, any other all of it.
+    #[serde(default)]
+    pub pass: Pass,
+    /// Where to go on.
+    #[serde(default)]
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// A set that must be there before a pass begins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SetWanted {
+    /// Made by a collecting pass over all partitions, which is given the sets before it in the list.
+    Collected(Collection),
+    /// What the embedder knows of consent: see [`Set`](crate::sets::Set) for its keys.
+    Vetoes,
+}
+
+impl SetWanted {
+    /// The task whose findings make the set; `None` for what the embedder knows by itself.
+    pub fn task(&self) -> Option<PartitionTask> {
+        match self {
+            Self::Collected(collection) => {
+                Some(PartitionTask { pass: Pass::Collect(*collection), ..PartitionTask::default() })
+            }
+            Self::Vetoes => None,
+        }
+    }
+
+    /// The name of the set.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Collected(Collection::Subjects) => "subjects",
+            Self::Collected(Collection::Compartment) => "compartment",
+            Self::Collected(Collection::Supporting) => "supporting",
+            Self::Collected(Collection::SupportingOfSupporting) => "supportingOfSupporting",
+            Self::Collected(Collection::LatestProvenance) => "latestProvenance",
+            Self::Vetoes => "vetoes",
+        }
+    }
+}
+
+impl fmt::Display for SetWanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

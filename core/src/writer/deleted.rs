@@ -1,0 +1,119 @@
+//! Tombstones in, Bundles of deletions out (BD-MAN-22, BD-MAN-25).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::WriterError;
+use crate::{
+    json::{LineError, to_string},
+    kick_off::Level,
+    plan::{ExportPlan, TypeSelection},
+    population::Population,
+    reference::is_id,
+    sets::Set,
+    time::Timestamp,
+};
+
+/// What was deleted: one line of what the deleting pass reads, as a JSON object.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Tombstone<'l> {
+    /// The type of the resource.
+    #[serde(rename = "type", borrow)]
+    resource_type: Cow<'l, str>,
+    #[serde(borrow)]
+    id: Cow<'l, str>,
+    /// When, as a FHIR instant.
+    #[serde(borrow)]
+    deleted_at: Cow<'l, str>,
+    /// The patients in whose compartments it was. Nobody can tell any more by the resource itself.
+    #[serde(borrow, default)]
+    patients: Vec<Cow<'l, str>>,
+}
+
+/// Which deletions are told.
+pub(super) struct Deletions<'p> {
+    types: TypeSelection,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    transaction_time: Timestamp,
+    patients: Patients<'p>,
+    export_shared: bool,
+}
+
+enum Patients<'p> {
+    Whatever,
+    Any,
+    Listed(Population<'p>),
+}
+
+impl<'p> Deletions<'p> {
+    pub(super) fn new(plan: &ExportPlan, population: Option<Population<'p>>) -> Result<Self, WriterError> {
+        let patients = match (&plan.level, population) {
+            (Level::System, None) => Patients::Whatever,
+            (Level::AllPatients, None) => Patients::Any,
+            (Level::Group(_) | Level::Patient(_), Some(population)) => Patients::Listed(population),
+            _ => return Err(WriterError::PopulationMismatch),
+        };
+        Ok(Self {
+            types: plan.types.clone(),
+            since: plan.since,
+            until: plan.until,
+            transaction_time: plan.transaction_time.ok_or(WriterError::NotBegun)?,
+            patients,
+            export_shared: plan.export_shared,
+        })
+    }
+
+    /// The Bundle that tells of the deletion, if this export tells of it.
+    pub(super) fn judge(&self, plan: &ExportPlan, sets: &[Set<'_>], line: &[u8]) -> Result<Option<String>, LineError> {
+        let tombstone: Tombstone<'_> = serde_json::from_slice(line).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => LineError::WrongShape("tombstone"),
+            _ => LineError::NotJson { at: error.column() },
+        })?;
+        let Tombstone { resource_type, id, deleted_at, patients } = &tombstone;
+        if plan.definitions().resource_type(resource_type).is_none() {
+            return Err(LineError::UnknownType);
+        }
+        if !is_id(id) || !patients.iter().all(|id| is_id(id)) {
+            return Err(LineError::MalformedId);
+        }
+        let deleted_at = Timestamp::parse_instant(deleted_at).map_err(|_| LineError::WrongShape("deletedAt"))?;
+        let in_time = self.since.is_none_or(|since| deleted_at > since)
+            && self.until.is_none_or(|until| deleted_at < until)
+            && deleted_at <= self.transaction_time;
+        let vetoed = |text: &str| sets.iter().any(|set| set.contains(text));
+        let url = format!("{resource_type}/{id}");
+        let told = self.types.has(resource_type)
+            && in_time
+            && self.belongs(resource_type, id, patients)
+            && !vetoed(&url)
+            && !patients.iter().any(|patient| vetoed(&format!("Patient/{patient}")));
+        // One to a line: a Bundle of several would tie a deletion to those that came before it.
+        Ok(told.then(|| {
+            to_string(&json!({
+                "resourceType": "Bundle",
+                "type": "transaction",
+                "entry": [{ "request": { "method": "DELETE", "url": url } }],
+            }))
+        }))
+    }
+
+    /// The same rule as for what is there: the compartment of a listed patient, and of no other.
+    fn belongs(&self, resource_type: &str, id: &str, patients: &[Cow<'_, str>]) -> bool {
+        let listed = |id: &str| match &self.patients {
+            Patients::Whatever | Patients::Any => true,
+            Patients::Listed(population) => population.contains(id),
+        };
+        if matches!(self.patients, Patients::Whatever) {
+            return true;
+        }
+        if resource_type == "Patient" {
+            return listed(id);
+        }
+        let others = patients.iter().any(|patient| !listed(patient));
+        patients.iter().any(|patient| listed(patient)) && (self.export_shared || !others)
+    }
+}

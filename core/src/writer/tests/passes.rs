@@ -1,0 +1,218 @@
+//! The passes around the main one, over data small enough to be judged by eye.
+
+use super::*;
+use crate::{
+    Edition,
+    pass::Collection,
+    plan::{Provenance, Supporting},
+    population::PopulationBuilder,
+    sets::SetBuilder,
+};
+
+/// Two patients, what is theirs, what both share, and what stands around them.
+const DATA: &str = r#"{"resourceType":"Patient","id":"p1","generalPractitioner":[{"reference":"Practitioner/d1"}]}
+{"resourceType":"Patient","id":"p2"}
+{"resourceType":"Observation","id":"o1","subject":{"reference":"Patient/p1"},"meta":{"lastUpdated":"2020-01-01T00:00:00Z"},"performer":[{"reference":"PractitionerRole/r1"}]}
+{"resourceType":"Observation","id":"o1b","subject":{"reference":"Patient/p1"},"meta":{"lastUpdated":"2023-01-01T00:00:00Z","security":[{"system":"s","code":"R"}]}}
+{"resourceType":"Observation","id":"o2","subject":{"reference":"Patient/p2"},"performer":[{"reference":"Practitioner/d2"}]}
+{"resourceType":"Appointment","id":"both","participant":[{"actor":{"reference":"Patient/p1"}},{"actor":{"reference":"Patient/p2"}}]}
+{"resourceType":"Practitioner","id":"d1"}
+{"resourceType":"Practitioner","id":"d2"}
+{"resourceType":"Practitioner","id":"d3","meta":{"lastUpdated":"2001-01-01T00:00:00Z"}}
+{"resourceType":"PractitionerRole","id":"r1","practitioner":{"reference":"https://ehr.example/fhir/Practitioner/d3"},"organization":{"reference":"Organization/x"}}
+{"resourceType":"Device","id":"unowned"}
+{"resourceType":"Device","id":"p2s","patient":{"reference":"Patient/p2"}}
+{"resourceType":"Provenance","id":"v1","target":[{"reference":"Observation/o1"}],"recorded":"2020-01-01T00:00:00Z"}
+{"resourceType":"Provenance","id":"v1later","target":[{"reference":"Observation/o1/_history/2"}],"recorded":"2020-01-01T01:00:00+00:30"}
+{"resourceType":"Provenance","id":"v1b","target":[{"reference":"Observation/o1b"}],"recorded":"2020-01-01T00:00:00Z"}
+{"resourceType":"Provenance","id":"v2","target":[{"reference":"Observation/o2"}],"recorded":"2020-01-01T00:00:00Z"}
+{"resourceType":"Provenance","id":"v12","target":[{"reference":"Observation/o1"},{"reference":"Observation/o2"}],"recorded":"2019-01-01T00:00:00Z"}
+{"resourceType":"Provenance","id":"vp","target":[{"reference":"Patient/p1"}],"recorded":"2020-01-01T00:00:00Z"}
+{"resourceType":"Provenance","id":"vd","target":[{"reference":"Practitioner/d1"}],"recorded":"2020-01-01T00:00:00Z"}
+"#;
+
+fn group() -> ExportPlan {
+    ExportPlan { level: Level::Group("g".into()), edition: Edition::Stu2, since: None, notices: Vec::new(), ..plan() }
+}
+
+/// What the passes of a plan write about the first patient: `Type/id`, sorted.
+fn export(plan: &ExportPlan, vetoes: &str) -> Vec<String> {
+    let passes = plan.passes();
+    let mut written: Vec<String> =
+        passes.iter().flat_map(|pass| resources(&run_pass(plan, *pass, vetoes, DATA))).collect();
+    written.sort();
+    written
+}
+
+fn resources(files: &[u8]) -> Vec<String> {
+    let lines = files.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let name = |line: &[u8]| {
+        let resource: serde_json::Value = serde_json::from_slice(line).unwrap();
+        format!("{}/{}", resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap_or_default())
+    };
+    lines.map(name).collect()
+}
+
+/// All that a pass appends or finds, its sets made first.
+fn run_pass(plan: &ExportPlan, pass: Pass, vetoes: &str, data: &str) -> Vec<u8> {
+    let mut population = PopulationBuilder::default();
+    population.push("p1").unwrap();
+    let population = population.seal();
+    let population = plan.has_listed_patients().then(|| Population::load(&population).unwrap());
+    let task = PartitionTask { pass, ..PartitionTask::default() };
+    let mut writer = Writer::new(plan, &task, population, WriterLimits::default()).unwrap();
+    let blocks: Vec<_> = plan
+        .sets(pass)
+        .into_iter()
+        .map(|wanted| {
+            let found = match wanted.task() {
+                Some(task) => run_pass(plan, task.pass, vetoes, data),
+                None => vetoes.as_bytes().to_vec(),
+            };
+            let mut builder = SetBuilder::new(wanted.clone(), 1_000);
+            builder.push(&found).unwrap();
+            (wanted, builder.seal().unwrap())
+        })
+        .collect();
+    let at = Source { name: "data", cursor: b"", offset: 0 };
+    if !blocks.is_empty() {
+        assert_eq!(writer.write_lines(data.as_bytes(), at), Err(WriterError::MissingSet));
+    }
+    for (wanted, block) in &blocks {
+        writer.add_set(Set::load(wanted.clone(), block).unwrap()).unwrap();
+    }
+    writer.write_lines(data.as_bytes(), at).unwrap();
+    writer.finish();
+    let mut bytes = Vec::new();
+    while let Some(output) = writer.poll_output() {
+        if let Output::Append { bytes: part, .. } | Output::Found { bytes: part } = output {
+            bytes.extend_from_slice(part);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn a_group_export_holds_the_provenance_of_its_compartments_and_no_other() {
+    let expected = [
+        "Observation/o1",
+        "Observation/o1b",
+        "Patient/p1",
+        "Provenance/v1",
+        "Provenance/v1b",
+        "Provenance/v1later",
+        "Provenance/vp",
+    ];
+    assert_eq!(export(&group(), ""), expected, "BD-IAD-07; v12 also tells of another patient");
+    let shared = ExportPlan { export_shared: true, ..group() };
+    assert!(export(&shared, "").contains(&"Provenance/v12".to_owned()));
+    let of_edition_1 = ExportPlan { edition: Edition::Stu1, ..group() };
+    assert_eq!(of_edition_1.passes(), [Pass::Main]);
+}
+
+#[test]
+fn types_decide_whether_provenance_is_part_of_it() {
+    let only = |name| TypeSelection::Only([crate::Definitions::R4.resource_type(name).unwrap()].into());
+    let patients = ExportPlan { types: only("Patient"), ..group() };
+    assert_eq!(export(&patients, ""), ["Patient/p1"]);
+    let relevant = ExportPlan { provenance: Provenance::Relevant, ..patients };
+    assert_eq!(export(&relevant, ""), ["Patient/p1", "Provenance/vp"], "asked for by name");
+}
+
+#[test]
+fn relevant_provenance_is_that_of_what_is_exported() {
+    let since = Some(Timestamp::parse_instant("2022-01-01T00:00:00Z").unwrap());
+    let relevant = ExportPlan { provenance: Provenance::Relevant, since, undated_included: false, ..group() };
+    let written = export(&relevant, "");
+    assert!(written.contains(&"Provenance/v1b".to_owned()), "{written:?}");
+    assert!(!written.contains(&"Provenance/v1".to_owned()), "{written:?}");
+}
+
+#[test]
+fn the_latest_provenance_is_one_for_each_resource() {
+    let latest = ExportPlan { provenance: Provenance::Latest, ..group() };
+    let written = export(&latest, "");
+    let provenance: Vec<_> = written.iter().filter(|name| name.starts_with("Provenance")).collect();
+    assert_eq!(
+        provenance,
+        ["Provenance/v1later", "Provenance/v1b", "Provenance/vp"]
+            .iter()
+            .map(|s| s.to_owned())
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>(),
+        "half past twelve beats midnight, whatever the zone"
+    );
+}
+
+#[test]
+fn supporting_resources_go_with_what_refers_to_them_and_no_further() {
+    let all = ExportPlan { supporting: Supporting::All, types: TypeSelection::All, ..group() };
+    let written = export(&all, "");
+    for present in ["Practitioner/d1", "PractitionerRole/r1", "Practitioner/d3"] {
+        assert!(written.contains(&present.to_owned()), "{present} in {written:?}");
+    }
+    for absent in ["Practitioner/d2", "Device/unowned", "Device/p2s", "Appointment/both", "Patient/p2"] {
+        assert!(!written.contains(&absent.to_owned()), "{absent} in {written:?}");
+    }
+    assert_eq!(written.iter().collect::<std::collections::BTreeSet<_>>().len(), written.len(), "nothing twice");
+    let listed = Supporting::Types([crate::Definitions::R4.resource_type("Practitioner").unwrap()].into());
+    let written = export(&ExportPlan { supporting: listed, ..group() }, "");
+    assert!(written.contains(&"Practitioner/d1".to_owned()) && !written.contains(&"PractitionerRole/r1".to_owned()));
+}
+
+#[test]
+fn labels_and_vetoes_withhold_and_take_their_provenance_along() {
+    let labelled = ExportPlan { withheld_labels: ["s|R".to_owned()].into(), ..group() };
+    let written = export(&labelled, "");
+    assert!(!written.contains(&"Observation/o1b".to_owned()) && !written.contains(&"Provenance/v1b".to_owned()));
+    let vetoing = ExportPlan { vetoes: true, ..group() };
+    assert!(export(&vetoing, "Patient/p1\n").is_empty(), "a patient who says no to everything");
+    let written = export(&vetoing, "Patient/p1#s|R\nProvenance/vp\n");
+    assert_eq!(written, ["Observation/o1", "Patient/p1", "Provenance/v1", "Provenance/v1later"]);
+    assert_eq!(export(&vetoing, "Patient/p2#s|R\n"), export(&group(), ""), "another patient's veto is another's");
+}
+
+#[test]
+fn deletions_are_told_to_those_whose_they_were() {
+    let since = Some(Timestamp::parse_instant("2021-01-01T00:00:00Z").unwrap());
+    let tombstones = r#"{"type":"Observation","id":"a","deletedAt":"2022-01-01T00:00:00Z","patients":["p1"]}
+{"type":"Observation","id":"b","deletedAt":"2022-01-01T00:00:00Z","patients":["p2"]}
+{"type":"Observation","id":"c","deletedAt":"2021-01-01T00:00:00Z","patients":["p1"]}
+{"type":"Observation","id":"d","deletedAt":"2022-01-01T00:00:00Z","patients":["p1","p2"]}
+{"type":"Observation","id":"e","deletedAt":"2099-01-01T00:00:00Z","patients":["p1"]}
+{"type":"Patient","id":"p1","deletedAt":"2022-01-01T00:00:00Z"}
+{"type":"Organization","id":"f","deletedAt":"2022-01-01T00:00:00Z"}
+{"type":"Nothing","id":"f","deletedAt":"2022-01-01T00:00:00Z"}
+"#;
+    let told = |plan: &ExportPlan| {
+        let bytes = run_pass(plan, Pass::Deleted, "", tombstones);
+        let text = String::from_utf8(bytes).unwrap();
+        let url = |line: &str| {
+            let bundle: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(
+                (bundle["resourceType"].as_str(), bundle["type"].as_str()),
+                (Some("Bundle"), Some("transaction"))
+            );
+            assert_eq!(bundle["entry"][0]["request"]["method"], "DELETE");
+            bundle["entry"][0]["request"]["url"].as_str().unwrap().to_owned()
+        };
+        text.lines().filter(|line| line.contains("Bundle")).map(url).collect::<Vec<_>>()
+    };
+    let plan_of_group = ExportPlan { since, ..group() };
+    assert!(plan_of_group.passes().contains(&Pass::Deleted) && !group().passes().contains(&Pass::Deleted));
+    assert_eq!(told(&plan_of_group), ["Observation/a", "Patient/p1"]);
+    let system = ExportPlan { level: Level::System, ..plan_of_group };
+    assert_eq!(told(&system), ["Observation/a", "Observation/b", "Observation/d", "Patient/p1", "Organization/f"]);
+}
+
+#[test]
+fn a_set_is_taken_once_and_only_where_it_is_wanted() {
+    let plan = group();
+    let task = PartitionTask { pass: Pass::Collect(Collection::Subjects), ..PartitionTask::default() };
+    let block = PopulationBuilder::default().seal();
+    let mut writer =
+        Writer::new(&plan, &task, Some(Population::load(&block).unwrap()), WriterLimits::default()).unwrap();
+    let empty = SetBuilder::new(SetWanted::Vetoes, 1).seal().unwrap();
+    assert_eq!(writer.add_set(Set::load(SetWanted::Vetoes, &empty).unwrap()), Err(WriterError::UnwantedSet));
+}

@@ -1,0 +1,97 @@
+//! Sensitive data: what a deployment or a patient's consent withholds, line by line.
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use super::walk::{objects, root_text, roots, texts};
+use crate::{Definitions, json::Element, pass::SetWanted, plan::ExportPlan, reference::local_id, sets::Set};
+
+/// What no export may hold.
+pub(super) struct Vetoes {
+    /// `system|code`.
+    labels: BTreeSet<String>,
+    /// Whether a set of vetoes is there to be asked.
+    by_consent: bool,
+    definitions: Definitions<'static>,
+    base_url: String,
+}
+
+impl Vetoes {
+    pub(super) fn new(plan: &ExportPlan) -> Self {
+        Self {
+            labels: plan.withheld_labels.clone(),
+            by_consent: plan.vetoes,
+            definitions: plan.definitions(),
+            base_url: plan.base_url.clone(),
+        }
+    }
+
+    /// Whether a resource that would be exported is withheld.
+    pub(super) fn withholds(&self, resource_type: &str, line: &[u8], sets: &[Set<'_>]) -> bool {
+        if self.labels.is_empty() && !self.by_consent {
+            return false;
+        }
+        let labels = labels(line);
+        if labels.iter().any(|label| self.labels.contains(label)) {
+            return true;
+        }
+        let vetoed = |text: &str| sets.iter().any(|set| *set.wanted() == SetWanted::Vetoes && set.contains(text));
+        self.by_consent && self.is_vetoed(resource_type, line, &labels, vetoed)
+    }
+
+    /// The same of a line whose type is not known yet.
+    pub(super) fn withholds_line(&self, line: &[u8], sets: &[Set<'_>]) -> bool {
+        let asked = !self.labels.is_empty() || self.by_consent;
+        asked && root_text(line, "resourceType").is_some_and(|name| self.withholds(&name, line, sets))
+    }
+
+    fn is_vetoed(&self, resource_type: &str, line: &[u8], labels: &[String], vetoed: impl Fn(&str) -> bool) -> bool {
+        let id = root_text(line, "id").unwrap_or_default();
+        if vetoed(&format!("{resource_type}/{id}")) {
+            return true;
+        }
+        let mut patients = Vec::new();
+        if resource_type == "Patient" {
+            patients.push(id);
+        }
+        for path in self.definitions.patient_paths(resource_type) {
+            let mut steps = path.split('.');
+            let root = steps.next().unwrap_or_default();
+            let steps: Vec<&str> = steps.collect();
+            roots(line, root).for_each(|element| patients_at(element, &steps, &self.base_url, &mut patients));
+        }
+        patients.iter().any(|patient| {
+            vetoed(&format!("Patient/{patient}"))
+                || labels.iter().any(|label| vetoed(&format!("Patient/{patient}#{label}")))
+        })
+    }
+}
+
+/// `meta.security`, each coding as `system|code`.
+fn labels(line: &[u8]) -> Vec<String> {
+    let codings = roots(line, "meta").flat_map(|meta| {
+        let security = meta.members().filter(|(name, _)| name.is("security"));
+        security.flat_map(|(_, element)| objects(element))
+    });
+    let label = |coding: Element<'_>| {
+        let first = |name| texts(coding, name).next().unwrap_or_default().into_owned();
+        format!("{}|{}", first("system"), first("code"))
+    };
+    codings.map(label).collect()
+}
+
+/// The ids of the patients to whom the references at the end of a path lead.
+fn patients_at<'l>(element: Element<'l>, steps: &[&str], base_url: &str, found: &mut Vec<Cow<'l, str>>) {
+    for object in objects(element) {
+        match steps.split_first() {
+            Some((step, rest)) => {
+                let below = object.members().filter(|(name, _)| name.is(step));
+                below.for_each(|(_, element)| patients_at(element, rest, base_url, found));
+            }
+            None => {
+                found.extend(texts(object, "reference").filter_map(|reference| {
+                    local_id(&reference, "Patient", base_url).map(|id| Cow::Owned(id.to_owned()))
+                }))
+            }
+        }
+    }
+}
