@@ -203,6 +203,21 @@ impl ExportPlan {
         }
     }
 
+    /// The types that a pass may write, if it cannot write any: data without these need not be gone through.
+    pub fn types_of(&self, pass: Pass) -> Option<BTreeSet<ResourceType>> {
+        let definitions = self.definitions();
+        let types = |has: &dyn Fn(&str) -> bool| {
+            let names = definitions.resource_types().filter(|name| has(name));
+            names.filter_map(|name| definitions.resource_type(name)).collect()
+        };
+        (pass == Pass::Context).then(|| {
+            types(&|name| match name {
+                "Provenance" => self.has_context_provenance(),
+                _ => self.has_supporting() && self.supporting.has(name) && self.types.has(name),
+            })
+        })
+    }
+
     /// The plan of the main pass: without what the context pass writes.
     pub(crate) fn of_main_pass(&self) -> Self {
         let left = self.definitions().resource_type("Provenance").filter(|_| self.has_context_provenance());

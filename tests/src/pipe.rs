@@ -19,11 +19,12 @@ use ehi_core::{
     job::{self, PollAccount, Wants},
     kick_off::{Facts, KickOff},
     manifest::{ManifestHead, OutputFile},
+    pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
     values::{Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
-    writer::{Checkpoint, Progress, WriterLimits},
+    writer::{Progress, WriterLimits},
 };
-use ehi_host::engine::{Engine, EngineError, Engines, ManifestSession, WriterSession};
+use ehi_host::engine::{Engine, EngineError, Engines, ManifestSession, SetSession, WriterSession};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Drivers of one face. A driver that an engine no longer needs serves the next: what one engine left behind must not
@@ -242,20 +243,44 @@ impl Engine for PipeEngine {
         Ok(Box::new(PipeManifest(self)))
     }
 
+    fn sets_wanted(
+        &mut self,
+        plan: &ExportPlan,
+        pass: Pass,
+    ) -> Result<Vec<(SetWanted, Option<PartitionTask>)>, EngineError> {
+        self.call("sets_wanted", &[&json(plan)?, &json(&pass)?])
+    }
+
+    fn set<'e>(&'e mut self, set: &SetWanted, texts_max: u64) -> Result<Box<dyn SetSession + 'e>, EngineError> {
+        let [] = self.call_for("set_new", &[&json(set)?, &decimal(texts_max)])?;
+        Ok(Box::new(PipeSet(self)))
+    }
+
     fn writer<'e>(
         &'e mut self,
         plan: &ExportPlan,
-        partition: u32,
+        task: &PartitionTask,
         population: Option<&[u8]>,
-        from: Option<&Checkpoint>,
         limits: &WriterLimits,
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
         let has_population: &[u8] = if population.is_some() { b"1" } else { b"0" };
-        let checkpoint = from.map(json).transpose()?.unwrap_or_default();
         let (population, plan, limits) = (population.unwrap_or_default(), json(plan)?, json(limits)?);
-        let [] = self
-            .call_for("writer_new", &[&plan, &decimal(partition), has_population, population, &checkpoint, &limits])?;
+        let [] = self.call_for("writer_new", &[&plan, &json(task)?, has_population, population, &limits])?;
         Ok(Box::new(PipeWriter(self)))
+    }
+}
+
+struct PipeSet<'e>(&'e mut PipeEngine);
+
+impl SetSession for PipeSet<'_> {
+    fn push(&mut self, found: &[u8]) -> Result<(), EngineError> {
+        let [] = self.0.call_for("set_push", &[found])?;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
+        let [block] = self.0.call_for("set_seal", &[])?;
+        Ok(block)
     }
 }
 
@@ -276,6 +301,11 @@ impl ManifestSession for PipeManifest<'_> {
 struct PipeWriter<'e>(&'e mut PipeEngine);
 
 impl WriterSession for PipeWriter<'_> {
+    fn add_set(&mut self, set: &SetWanted, block: &[u8]) -> Result<(), EngineError> {
+        let [] = self.0.call_for("writer_add_set", &[&json(set)?, block])?;
+        Ok(())
+    }
+
     fn write_lines(&mut self, block: &[u8], name: &str, cursor: &[u8], offset: u64) -> Result<Progress, EngineError> {
         let arguments = [block, name.as_bytes(), cursor, &decimal(offset)];
         let [consumed, drain_first] = self.0.call_for("writer_write", &arguments)?;
@@ -293,10 +323,10 @@ impl WriterSession for PipeWriter<'_> {
     }
 
     fn poll_output(&mut self) -> Result<Option<WriterEvent>, EngineError> {
-        let [event, appended] = self.0.call_for("writer_poll", &[])?;
+        let [event, lent] = self.0.call_for("writer_poll", &[])?;
         let mut event = read("writer_poll", &event)?;
-        if let Some(WriterEvent::Append { bytes, .. }) = &mut event {
-            *bytes = appended;
+        if let Some(WriterEvent::Append { bytes, .. } | WriterEvent::Found { bytes }) = &mut event {
+            *bytes = lent;
         }
         Ok(event)
     }

@@ -11,16 +11,17 @@ use ehi_core::{
     job::{Command, PollAccount, Wants},
     kick_off::{Facts, KickOff},
     manifest::{ManifestHead, OutputFile},
+    pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
     values::{Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
-    writer::{Checkpoint, Progress, WriterLimits},
+    writer::{Progress, WriterLimits},
 };
 use wasmtime::{
     Config, Store, StoreLimits, StoreLimitsBuilder,
     component::{Component as Compiled, Linker, ResourceAny},
 };
 
-use super::{Engine, EngineError, Engines, ManifestSession, WriterSession};
+use super::{Engine, EngineError, Engines, ManifestSession, SetSession, WriterSession};
 use bindings::{Engine as Exports, EnginePre, exports::ehi::exporter as wit};
 
 mod bindings {
@@ -50,8 +51,9 @@ pub struct ComponentLimits {
 
 impl Default for ComponentLimits {
     fn default() -> Self {
-        // A population of 10^6 patients takes some 45 MB; a call takes microseconds, or milliseconds for a block of lines.
-        Self { memory_bytes: 256 << 20, call: Duration::from_secs(10) }
+        // A population of 10^6 patients takes some 56 MB, a set of 4 million resources four times that, and each is
+        // held twice for a moment; a call takes microseconds, or milliseconds for a block of lines.
+        Self { memory_bytes: 768 << 20, call: Duration::from_secs(10) }
     }
 }
 
@@ -132,6 +134,17 @@ impl Instance {
     fn call(&mut self) -> (&mut Store<Held>, &Exports) {
         self.store.set_epoch_deadline(self.ticks);
         (&mut self.store, &self.exports)
+    }
+
+    /// A block in this instance's memory.
+    fn block(&mut self, block: &[u8]) -> Result<ResourceAny, EngineError> {
+        let (store, exports) = self.call();
+        let data = exports.ehi_exporter_data();
+        let handle = data.block().call_constructor(&mut *store).map_err(stopped)?;
+        for part in block.chunks(BLOCK_PART_BYTES) {
+            data.block().call_push(&mut *store, handle, part).map_err(stopped)?;
+        }
+        Ok(handle)
     }
 
     /// The endpoint of this instance, made at first use: a writer needs none.
@@ -247,28 +260,36 @@ impl Engine for Instance {
         Ok(Box::new(Manifest { instance: self, handle }))
     }
 
+    fn sets_wanted(
+        &mut self,
+        plan: &ExportPlan,
+        pass: Pass,
+    ) -> Result<Vec<(SetWanted, Option<PartitionTask>)>, EngineError> {
+        let (plan, pass) = (json(plan)?, json(&pass)?);
+        let (store, exports) = self.call();
+        let wanted = exports.ehi_exporter_control().call_sets_wanted(store, &plan, &pass).map_err(stopped)?;
+        wanted.map_err(EngineError::Refused)?.into_iter().map(convert::set_wanted).collect()
+    }
+
+    fn set<'e>(&'e mut self, set: &SetWanted, texts_max: u64) -> Result<Box<dyn SetSession + 'e>, EngineError> {
+        let set = json(set)?;
+        let (store, exports) = self.call();
+        let opened = exports.ehi_exporter_data().set_builder().call_open(store, &set, texts_max).map_err(stopped)?;
+        let handle = opened.map_err(EngineError::Refused)?;
+        Ok(Box::new(SetBuilder { instance: self, handle }))
+    }
+
     fn writer<'e>(
         &'e mut self,
         plan: &ExportPlan,
-        partition: u32,
+        task: &PartitionTask,
         population: Option<&[u8]>,
-        from: Option<&Checkpoint>,
         limits: &WriterLimits,
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
-        let (plan, limits, from) = (json(plan)?, json(limits)?, from.map(json).transpose()?);
+        let (plan, limits, task) = (json(plan)?, json(limits)?, convert::from_task(task)?);
+        let population = population.map(|block| self.block(block)).transpose()?;
         let (store, exports) = self.call();
-        let data = exports.ehi_exporter_data();
-        let population = match population {
-            None => None,
-            Some(block) => {
-                let handle = data.population().call_constructor(&mut *store).map_err(stopped)?;
-                for part in block.chunks(POPULATION_PART_BYTES) {
-                    data.population().call_push(&mut *store, handle, part).map_err(stopped)?;
-                }
-                Some(handle)
-            }
-        };
-        let opened = data.writer().call_open(store, &plan, partition, population, from.as_deref(), &limits);
+        let opened = exports.ehi_exporter_data().writer().call_open(store, &plan, &task, population, &limits);
         let handle = opened.map_err(stopped)?.map_err(EngineError::Refused)?;
         Ok(Box::new(Writer { instance: self, handle }))
     }
@@ -293,12 +314,44 @@ impl ManifestSession for Manifest<'_> {
     }
 }
 
+struct SetBuilder<'e> {
+    instance: &'e mut Instance,
+    handle: ResourceAny,
+}
+
+impl SetSession for SetBuilder<'_> {
+    fn push(&mut self, found: &[u8]) -> Result<(), EngineError> {
+        for part in found.chunks(BLOCK_PART_BYTES) {
+            let (store, exports) = self.instance.call();
+            let builder = exports.ehi_exporter_data();
+            let pushed = builder.set_builder().call_push(store, self.handle, part).map_err(stopped)?;
+            pushed.map_err(EngineError::Refused)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
+        let (store, exports) = self.instance.call();
+        let finished = exports.ehi_exporter_data().set_builder().call_finish(store, self.handle).map_err(stopped)?;
+        finished.map_err(EngineError::Refused)
+    }
+}
+
 struct Writer<'e> {
     instance: &'e mut Instance,
     handle: ResourceAny,
 }
 
 impl WriterSession for Writer<'_> {
+    fn add_set(&mut self, set: &SetWanted, block: &[u8]) -> Result<(), EngineError> {
+        let set = json(set)?;
+        let block = self.instance.block(block)?;
+        let (store, exports) = self.instance.call();
+        let writer = exports.ehi_exporter_data();
+        let added = writer.writer().call_add_set(store, self.handle, &set, block).map_err(stopped)?;
+        added.map_err(EngineError::Refused)
+    }
+
     fn write_lines(&mut self, block: &[u8], name: &str, cursor: &[u8], offset: u64) -> Result<Progress, EngineError> {
         let (store, exports) = self.instance.call();
         let writer = exports.ehi_exporter_data();
@@ -372,7 +425,7 @@ fn stopped(error: wasmtime::Error) -> EngineError {
 const TICK: Duration = Duration::from_millis(50);
 
 /// How much of a population crosses the boundary in one call.
-const POPULATION_PART_BYTES: usize = 1 << 20;
+const BLOCK_PART_BYTES: usize = 1 << 20;
 
 #[cfg(embedded_engine)]
 static EMBEDDED: Option<&[u8]> = Some(include_bytes!(env!("EHI_ENGINE_CWASM")));

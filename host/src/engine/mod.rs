@@ -12,9 +12,10 @@ use ehi_core::{
     job::{Command, PollAccount, Wants},
     kick_off::{Facts, KickOff},
     manifest::{ManifestHead, OutputFile},
+    pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
     values::{Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
-    writer::{Checkpoint, Progress, WriterLimits},
+    writer::{Progress, WriterLimits},
 };
 
 pub use component::{Component, ComponentLimits, precompile};
@@ -76,13 +77,22 @@ pub trait Engine: Send {
     /// Begins a manifest.
     fn manifest<'e>(&'e mut self, head: &ManifestHead) -> Result<Box<dyn ManifestSession + 'e>, EngineError>;
 
+    /// The sets that a pass needs, and the tasks whose findings make them.
+    fn sets_wanted(
+        &mut self,
+        plan: &ExportPlan,
+        pass: Pass,
+    ) -> Result<Vec<(SetWanted, Option<PartitionTask>)>, EngineError>;
+
+    /// Begins to make a set of at most so many texts.
+    fn set<'e>(&'e mut self, set: &SetWanted, texts_max: u64) -> Result<Box<dyn SetSession + 'e>, EngineError>;
+
     /// Begins to write a partition.
     fn writer<'e>(
         &'e mut self,
         plan: &ExportPlan,
-        partition: u32,
+        task: &PartitionTask,
         population: Option<&[u8]>,
-        from: Option<&Checkpoint>,
         limits: &WriterLimits,
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError>;
 }
@@ -95,8 +105,18 @@ pub trait ManifestSession: Send {
     fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError>;
 }
 
+/// A set being made.
+pub trait SetSession: Send {
+    /// Adds what was found.
+    fn push(&mut self, found: &[u8]) -> Result<(), EngineError>;
+    /// The block.
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError>;
+}
+
 /// A partition being written.
 pub trait WriterSession: Send {
+    /// Hands over a set, before the first line.
+    fn add_set(&mut self, set: &SetWanted, block: &[u8]) -> Result<(), EngineError>;
     /// Takes bytes of a source.
     fn write_lines(&mut self, block: &[u8], name: &str, cursor: &[u8], offset: u64) -> Result<Progress, EngineError>;
     /// Says that the next line is superseded.

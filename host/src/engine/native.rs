@@ -7,13 +7,15 @@ use ehi_core::{
     job::{Command, PollAccount, Wants},
     kick_off::{Facts, KickOff},
     manifest::{ManifestHead, ManifestWriter, OutputFile},
+    pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
     population::Population,
+    sets::{Set, SetBuilder},
     values::{self, Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
-    writer::{Checkpoint, Progress, Source, Writer, WriterLimits},
+    writer::{Progress, Source, Writer, WriterLimits},
 };
 
-use super::{Engine, EngineError, Engines, ManifestSession, WriterSession};
+use super::{Engine, EngineError, Engines, ManifestSession, SetSession, WriterSession};
 
 /// The core, linked in.
 #[derive(Clone)]
@@ -94,18 +96,39 @@ impl Engine for Native {
         Ok(Box::new(ManifestWriter::new(head.clone())))
     }
 
+    fn sets_wanted(
+        &mut self,
+        plan: &ExportPlan,
+        pass: Pass,
+    ) -> Result<Vec<(SetWanted, Option<PartitionTask>)>, EngineError> {
+        Ok(values::sets_wanted(plan, pass))
+    }
+
+    fn set<'e>(&'e mut self, set: &SetWanted, texts_max: u64) -> Result<Box<dyn SetSession + 'e>, EngineError> {
+        let texts_max = usize::try_from(texts_max).unwrap_or(usize::MAX);
+        Ok(Box::new(SetBuilder::new(set.clone(), texts_max)))
+    }
+
     fn writer<'e>(
         &'e mut self,
         plan: &ExportPlan,
-        partition: u32,
+        task: &PartitionTask,
         population: Option<&[u8]>,
-        from: Option<&Checkpoint>,
         limits: &WriterLimits,
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
         let population = population.map(Population::load).transpose().map_err(refused)?.map(Population::into_owned);
-        let writer: Writer<'static> =
-            Writer::new(plan, partition, population, from, limits.clone()).map_err(refused)?;
+        let writer: Writer<'static> = Writer::new(plan, task, population, limits.clone()).map_err(refused)?;
         Ok(Box::new(writer))
+    }
+}
+
+impl SetSession for SetBuilder {
+    fn push(&mut self, found: &[u8]) -> Result<(), EngineError> {
+        SetBuilder::push(self, found).map_err(refused)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
+        SetBuilder::seal(*self).map_err(refused)
     }
 }
 
@@ -124,6 +147,11 @@ impl ManifestSession for ManifestWriter {
 }
 
 impl WriterSession for Writer<'static> {
+    fn add_set(&mut self, set: &SetWanted, block: &[u8]) -> Result<(), EngineError> {
+        let set = Set::load(set.clone(), block).map_err(refused)?.into_owned();
+        Writer::add_set(self, set).map_err(refused)
+    }
+
     fn write_lines(&mut self, block: &[u8], name: &str, cursor: &[u8], offset: u64) -> Result<Progress, EngineError> {
         Writer::write_lines(self, block, Source { name, cursor, offset }).map_err(refused)
     }

@@ -1,6 +1,7 @@
 //! Doing the work of a job: from the source through the engine to files, one partition after another.
 
 mod run;
+mod sets;
 mod sink;
 
 use std::sync::{

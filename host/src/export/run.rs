@@ -7,18 +7,21 @@ use std::{
 
 use anyhow::{Context, Result};
 use ehi_core::{
+    Timestamp,
     job::{Command, Epoch, PopulationWanted, Wants},
+    pass::{PartitionTask, Pass},
+    plan::ExportPlan,
     population::PopulationBuilder,
     values::WriterEvent,
-    writer::{Checkpoint, Resume, WriterLimits},
+    writer::{Resume, WriterLimits},
 };
 use tokio::runtime::Handle;
 
-use super::{Exporter, Outcome, Progress, sink::Sink};
+use super::{Exporter, Outcome, Progress, sets, sink::Sink};
 use crate::{
     clock,
     engine::{EngineError, WriterSession},
-    source::{Blocks, Snapshot},
+    source::{Blocks, Snapshot, Source},
 };
 
 /// Does what a job wants. Blocks; call it outside async code, with the runtime whose I/O is used.
@@ -87,9 +90,9 @@ fn export(
     progress.total.store(snapshot.bytes, Ordering::Relaxed);
     // From here on the job has its partitions and, if it was begun before, its checkpoints.
     let Wants::Run { partitions, .. } = exporter.wants(job)? else { return Ok(Outcome::Ended) };
-    for (partition, from) in partitions {
-        let task = Task { exporter, job, epoch, partition, population: population.as_deref(), progress };
-        match task.run(runtime, from.as_ref()) {
+    for task in partitions {
+        let run = PartitionRun { exporter, job, epoch, task: &task, population: population.as_deref(), progress };
+        match run.run(runtime) {
             Ok(()) => {}
             // The job itself says whether it is still ours to fail: one that was deleted or taken over refuses.
             Err(error) => match exporter.fail(job, epoch, "the data could not be read, or the files not be written") {
@@ -144,34 +147,46 @@ fn population(
 }
 
 /// One partition's run.
-struct Task<'t> {
+struct PartitionRun<'t> {
     exporter: &'t Exporter,
     job: &'t str,
     epoch: Epoch,
-    partition: u32,
+    task: &'t PartitionTask,
     population: Option<&'t [u8]>,
     progress: &'t Progress,
 }
 
-impl Task<'_> {
-    /// The engine writes on this thread; files are stored and digested on another.
-    fn run(&self, runtime: &Handle, from: Option<&Checkpoint>) -> Result<()> {
-        let Exporter { engines, source, store, .. } = self.exporter;
-        let mut engine = engines.instance()?;
-        let loaded = store.load(self.job)?.context("the job is gone")?;
-        let plan = engine.plan(&loaded.record)?;
-        let snapshot = snapshot_of(&loaded.record)?;
-        let resume = from.and_then(|checkpoint| match &checkpoint.resume {
-            Resume::At { cursor, offset, .. } => Some((cursor.as_slice(), *offset)),
-            Resume::Start => None,
-        });
-        let transaction_time = plan.transaction_time.context("the job has not begun")?;
-        let blocks = source.blocks(&snapshot, transaction_time, resume)?;
-        let limits = WriterLimits { digest: false, ..self.exporter.limits.clone() };
-        let mut writer = engine.writer(&plan, self.partition, self.population, from, &limits)?;
+impl PartitionRun<'_> {
+    fn run(&self, runtime: &Handle) -> Result<()> {
+        let loaded = self.exporter.store.load(self.job)?.context("the job is gone")?;
+        let plan = self.exporter.engines.instance()?.plan(&loaded.record)?;
+        let data = Data {
+            source: self.exporter.source.as_ref(),
+            snapshot: snapshot_of(&loaded.record)?,
+            transaction_time: plan.transaction_time.context("the job has not begun")?,
+        };
+        // Most data have nothing that accompanies the exported resources: then they are not read again.
+        let types = plan.types_of(self.task.pass);
+        if types.map(|types| data.source.has_any_of(&types)).transpose()? != Some(false) {
+            self.write_files(runtime, &plan, &data)?;
+        }
+        let finish = Command::FinishPartition { epoch: self.epoch, partition: self.task.partition };
+        self.exporter.command(self.job, &finish).map(drop)
+    }
 
+    /// The engine writes on this thread; files are stored and digested on another.
+    fn write_files(&self, runtime: &Handle, plan: &ExportPlan, data: &Data<'_>) -> Result<()> {
+        let PartitionTask { partition, pass, .. } = *self.task;
+        let sets = sets::make(self.exporter, plan, pass, self.population, data)?;
+        let blocks = data.blocks(self.task)?;
+        let limits = WriterLimits { digest: false, ..self.exporter.limits.clone() };
+        let mut engine = self.exporter.engines.instance()?;
+        let mut writer = engine.writer(plan, self.task, self.population, &limits)?;
+        for (wanted, block) in &sets {
+            writer.add_set(wanted, block)?;
+        }
         let (events, received) = mpsc::sync_channel(QUEUED_EVENTS);
-        let sink = Sink::new(self.exporter, runtime, self.job, self.epoch, self.partition, &self.progress.files);
+        let sink = Sink::new(self.exporter, runtime, self.job, self.epoch, partition, &self.progress.files);
         let counts = thread::scope(|scope| {
             let sink = scope.spawn(move || sink.run(received));
             let written = self.write(writer.as_mut(), blocks, &events);
@@ -182,38 +197,77 @@ impl Task<'_> {
             stored.and(written)
         })?;
         let (lines, written, passed_over) = counts;
-        tracing::info!(job = short(self.job), epoch = self.epoch.0, lines, written, passed_over, "partition finished");
-        let finish = Command::FinishPartition { epoch: self.epoch, partition: self.partition };
-        self.exporter.command(self.job, &finish).map(drop)
+        let (job, epoch) = (short(self.job), self.epoch.0);
+        tracing::info!(job, epoch, ?pass, lines, written, passed_over, "partition written");
+        Ok(())
     }
 
     fn write(
         &self,
         writer: &mut dyn WriterSession,
-        mut blocks: Box<dyn Blocks>,
+        blocks: Box<dyn Blocks>,
         events: &mpsc::SyncSender<WriterEvent>,
     ) -> Result<(u64, u64, u64)> {
-        let mut buffer = Vec::new();
-        while let Some(block) = blocks.next(&mut buffer)? {
-            if block.superseded {
-                // Ends the source before this one, whose last line may lack its line end.
-                writer.write_lines(&[], &block.name, &block.cursor, block.offset)?;
-                writer.supersede_next_line()?;
+        let mut taken = |bytes| {
+            // Other passes read what the main one has counted.
+            if self.task.pass == Pass::Main {
+                self.progress.take(bytes);
             }
-            let (mut rest, mut offset) = (buffer.as_slice(), block.offset);
-            while !rest.is_empty() {
-                let taken = writer.write_lines(rest, &block.name, &block.cursor, offset)?.consumed;
-                drain(writer, events)?;
-                offset += taken as u64;
-                rest = rest.get(taken..).unwrap_or_default();
-            }
-            self.progress.take(buffer.len() as u64);
-        }
-        blocks.finish()?;
-        writer.finish()?;
-        drain(writer, events)?;
+        };
+        feed(writer, blocks, &mut |writer| drain(writer, events), &mut taken)?;
         Ok(writer.counts()?)
     }
+}
+
+/// The data of a job as they were when it began.
+pub(super) struct Data<'d> {
+    source: &'d dyn Source,
+    snapshot: String,
+    transaction_time: Timestamp,
+}
+
+impl Data<'_> {
+    /// What a task reads, from where it is to go on.
+    pub(super) fn blocks(&self, task: &PartitionTask) -> Result<Box<dyn Blocks>> {
+        let resume = task.checkpoint.as_ref().and_then(|checkpoint| match &checkpoint.resume {
+            Resume::At { cursor, offset, .. } => Some((cursor.as_slice(), *offset)),
+            Resume::Start => None,
+        });
+        match task.pass {
+            Pass::Deleted => self.source.tombstones(&self.snapshot, self.transaction_time, resume),
+            Pass::Main | Pass::Collect(_) | Pass::Context => {
+                self.source.blocks(&self.snapshot, self.transaction_time, resume)
+            }
+        }
+    }
+}
+
+/// Feeds a writer all blocks, ends it, and drains it all the while.
+pub(super) fn feed(
+    writer: &mut dyn WriterSession,
+    mut blocks: Box<dyn Blocks>,
+    drain: &mut dyn FnMut(&mut dyn WriterSession) -> Result<()>,
+    taken: &mut dyn FnMut(u64),
+) -> Result<()> {
+    let mut buffer = Vec::new();
+    while let Some(block) = blocks.next(&mut buffer)? {
+        if block.superseded {
+            // Ends the source before this one, whose last line may lack its line end.
+            writer.write_lines(&[], &block.name, &block.cursor, block.offset)?;
+            writer.supersede_next_line()?;
+        }
+        let (mut rest, mut offset) = (buffer.as_slice(), block.offset);
+        while !rest.is_empty() {
+            let taken = writer.write_lines(rest, &block.name, &block.cursor, offset)?.consumed;
+            drain(writer)?;
+            offset += taken as u64;
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        taken(buffer.len() as u64);
+    }
+    blocks.finish()?;
+    writer.finish()?;
+    drain(writer)
 }
 
 fn drain(writer: &mut dyn WriterSession, events: &mpsc::SyncSender<WriterEvent>) -> Result<()> {

@@ -37,7 +37,7 @@ pub(super) struct Sink<'s> {
 
 struct OpenFile {
     section: Section,
-    resource_type: ResourceType,
+    resource_type: Option<ResourceType>,
     name: String,
     key: String,
     upload: WriteMultipart,
@@ -94,6 +94,7 @@ impl<'s> Sink<'s> {
                 self.runtime.block_on(open.upload.wait_for_capacity(UPLOADS_AT_ONCE))?;
                 open.upload.put(Bytes::from(bytes));
             }
+            WriterEvent::Found { .. } => anyhow::bail!("a pass that writes files found something to collect"),
             WriterEvent::Close { file, count, bytes, checkpoint, .. } => {
                 let open = self.open.remove(&file).context("the close of a file that is not open")?;
                 self.publish(open, count, bytes, checkpoint)?;

@@ -10,7 +10,7 @@ use ehi_core::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::version::Version;
+use super::{tombstone, version::Version};
 
 /// Where a line stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,16 +68,22 @@ impl Catalogue {
 
     /// Whether there is such a resource, in any version.
     pub(super) fn has(&self, resource_type: &str, id: &str) -> Result<bool> {
-        let mut query = self.database.prepare_cached("SELECT 1 FROM resource WHERE key = ?1")?;
-        Ok(query.exists([key(resource_type, id)])?)
+        let versions = self.all_versions(&key(resource_type, id))?;
+        Ok(versions.iter().any(|(spot, _)| !tombstone::is_file(&spot.file)))
     }
 
-    /// Where the version of a resource stands that was the newest at an instant.
+    /// Whether there is or was a resource of that type.
+    pub(super) fn has_type(&self, resource_type: &str) -> Result<bool> {
+        // `0` comes after `/`.
+        let mut query =
+            self.database.prepare_cached("SELECT 1 FROM resource WHERE key >= ?1 || '/' AND key < ?1 || '0'")?;
+        Ok(query.exists([resource_type])?)
+    }
+
+    /// Where the version of a resource stands that was the newest at an instant, unless it was deleted then.
     pub(super) fn find(&self, resource_type: &str, id: &str, at: Timestamp) -> Result<Option<Spot>> {
-        let key = key(resource_type, id);
-        let versions = self.versions("version", &key)?;
-        let versions = if versions.is_empty() { self.versions("resource", &key)? } else { versions };
-        Ok(newest(versions, at))
+        let newest = newest(self.all_versions(&key(resource_type, id))?, at);
+        Ok(newest.filter(|spot| !tombstone::is_file(&spot.file)))
     }
 
     /// The first line of a file, from an offset on, of whose resource another version was the newest at an instant. What
@@ -96,6 +102,11 @@ impl Catalogue {
             }
         }
         Ok(None)
+    }
+
+    fn all_versions(&self, key: &str) -> Result<Vec<(Spot, Version)>> {
+        let versions = self.versions("version", key)?;
+        if versions.is_empty() { self.versions("resource", key) } else { Ok(versions) }
     }
 
     fn versions(&self, table: &str, key: &str) -> Result<Vec<(Spot, Version)>> {
@@ -163,8 +174,14 @@ impl Filing<'_> {
 /// Lines that are no resources are left to the writer, which reports them.
 fn file_line(database: &Connection, line: &Line<'_>, spot: &Spot) -> Result<()> {
     let Line::Text(text) = line else { return Ok(()) };
-    let Ok(header) = Header::read(text, |_| false) else { return Ok(()) };
-    let (key, version) = (key(&header.resource_type, &header.id), Version::of(&header));
+    // A deletion is a version too: the newest, until the resource is there again.
+    let read = if tombstone::is_file(&spot.file) {
+        tombstone::read(text).map(|(resource_type, id, version)| (key(&resource_type, &id), version))
+    } else {
+        let header = Header::read(text, |_| false).ok();
+        header.map(|header| (key(&header.resource_type, &header.id), Version::of(&header)))
+    };
+    let Some((key, version)) = read else { return Ok(()) };
     let mut insert = database.prepare_cached(
         "INSERT OR IGNORE INTO resource (key, file, offset, length, number, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use ehi_core::{
-    Timestamp,
+    ResourceType, Timestamp,
     group::{self, Member},
     population::PopulationBuilder,
 };
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Block, Blocks, Snapshot, Source,
     catalogue::{Catalogue, TO_THE_END},
+    tombstone,
 };
 use crate::clock;
 
@@ -149,13 +150,46 @@ impl Source for Folder {
         Ok(population.seal())
     }
 
+    fn has_any_of(&self, resource_types: &BTreeSet<ResourceType>) -> Result<bool> {
+        let UpToDate { catalogue, .. } = self.up_to_date()?;
+        for resource_type in resource_types {
+            if catalogue.has_type(resource_type.as_str())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn tombstones(
+        &self,
+        snapshot: &str,
+        transaction_time: Timestamp,
+        from: Option<(&[u8], u64)>,
+    ) -> Result<Box<dyn Blocks>> {
+        self.read(snapshot, transaction_time, from, tombstone::is_file)
+    }
+
     fn blocks(
         &self,
         snapshot: &str,
         transaction_time: Timestamp,
         from: Option<(&[u8], u64)>,
     ) -> Result<Box<dyn Blocks>> {
-        let UpToDate { files, id, .. } = self.up_to_date()?;
+        self.read(snapshot, transaction_time, from, |name| !tombstone::is_file(name))
+    }
+}
+
+impl Folder {
+    /// The lines of the files that `are_read` says yes to.
+    fn read(
+        &self,
+        snapshot: &str,
+        transaction_time: Timestamp,
+        from: Option<(&[u8], u64)>,
+        are_read: impl Fn(&str) -> bool,
+    ) -> Result<Box<dyn Blocks>> {
+        let UpToDate { mut files, id, .. } = self.up_to_date()?;
+        files.retain(|file| are_read(&file.name));
         if id != snapshot {
             bail!(CHANGED);
         }

@@ -2,10 +2,13 @@
 
 mod catalogue;
 mod folder;
+mod tombstone;
 mod version;
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
-use ehi_core::Timestamp;
+use ehi_core::{ResourceType, Timestamp};
 
 pub use folder::Folder;
 
@@ -22,6 +25,18 @@ pub trait Source: Send + Sync {
 
     /// The patients who are members of that group now, as a population block; members of member groups too.
     fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>>;
+
+    /// Whether any of the data is of one of those types. May say yes where it would take long to tell.
+    fn has_any_of(&self, resource_types: &BTreeSet<ResourceType>) -> Result<bool>;
+
+    /// The tombstones of a snapshot, from the beginning or from where a checkpoint says: see [`Blocks`] of the deleting
+    /// pass in `docs/architecture.md`. None where deletions are not kept.
+    fn tombstones(
+        &self,
+        snapshot: &str,
+        transaction_time: Timestamp,
+        from: Option<(&[u8], u64)>,
+    ) -> Result<Box<dyn Blocks>>;
 
     /// The lines of a snapshot, from the beginning or from where a checkpoint says; of resources with several versions
     /// the newest at the transaction time counts. An error if the data are no longer those of the snapshot.

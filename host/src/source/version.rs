@@ -19,6 +19,11 @@ impl Version {
         Self { number, updated: updated.map(nanos) }
     }
 
+    /// One of which only the time is known.
+    pub(super) fn at(updated: Timestamp) -> Self {
+        Self { number: None, updated: Some(nanos(updated)) }
+    }
+
     /// Whether the version was there at an instant; one that does not say when it was made was always there.
     pub(super) fn was_there(&self, at: Timestamp) -> bool {
         self.updated.is_none_or(|updated| updated <= nanos(at))

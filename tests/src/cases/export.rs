@@ -7,6 +7,8 @@ use ehi_core::{
     ResourceType, Timestamp,
     job::{Command, Epoch, PopulationWanted, Wants},
     manifest::{OutputFile, Section},
+    pass::{PartitionTask, Pass, SetWanted},
+    plan::ExportPlan,
     population::PopulationBuilder,
     values::WriterEvent,
     writer::{Checkpoint, Resume},
@@ -50,9 +52,10 @@ impl Player<'_> {
         let epoch = Epoch(self.apply(id, &begin)?);
         let Wants::Run { partitions, .. } = self.wants(&export.holder)? else { bail!("a begun job wants no run") };
         let mut published = 0;
-        for (partition, from) in partitions {
-            let mut run = PartitionRun { id, epoch, partition, export, crash_after, published, open: BTreeMap::new() };
-            if self.write(&mut run, population.as_deref(), from.as_ref())? == Attempt::Lost {
+        for task in partitions {
+            let partition = task.partition;
+            let mut run = PartitionRun { id, epoch, task, export, crash_after, published, open: BTreeMap::new() };
+            if self.write(&mut run, population.as_deref())? == Attempt::Lost {
                 return Ok(Attempt::Lost);
             }
             published = run.published;
@@ -74,21 +77,21 @@ impl Player<'_> {
         Ok(Some(population.seal()))
     }
 
-    fn write(
-        &mut self,
-        run: &mut PartitionRun<'_>,
-        population: Option<&[u8]>,
-        from: Option<&Checkpoint>,
-    ) -> Result<Attempt> {
+    fn write(&mut self, run: &mut PartitionRun<'_>, population: Option<&[u8]>) -> Result<Attempt> {
         let record = &self.store.job(run.id)?.job.record;
         let plan = self.transcript.take("plan", self.engine.plan(record))?;
         let limits = &self.case.limits;
+        let sets = self.sets(run, &plan, population)?;
         let mut engine = self.engines.instance()?;
-        let mut session = engine.writer(&plan, run.partition, population, from, limits)?;
+        let mut session = engine.writer(&plan, &run.task, population, limits)?;
+        for (wanted, block) in &sets {
+            session.add_set(wanted, block)?;
+        }
         if run.is_lost() {
             return Ok(Attempt::Lost);
         }
-        for segment in segments(self.case, run, from)? {
+        let from = run.task.checkpoint.clone();
+        for segment in segments(self.case, &run.task, run.export, from.as_ref())? {
             if segment.superseded {
                 // An empty block ends the source before this one, should its last line lack the line end.
                 session.write_lines(&[], segment.name, segment.name.as_bytes(), segment.offset)?;
@@ -109,6 +112,65 @@ impl Player<'_> {
         let counts = self.transcript.take("counts", session.counts())?;
         ensure!(from.is_some() || counts.2 == 0, "a first run passed records over");
         Ok(Attempt::Finished)
+    }
+
+    /// The sets that the pass needs: the case's own, or found in its sources.
+    fn sets(
+        &mut self,
+        run: &PartitionRun<'_>,
+        plan: &ExportPlan,
+        population: Option<&[u8]>,
+    ) -> Result<Vec<(SetWanted, Vec<u8>)>> {
+        let wanted = self.transcript.take("setsWanted", self.engine.sets_wanted(plan, run.task.pass))?;
+        let mut made: Vec<(SetWanted, Vec<u8>)> = Vec::new();
+        for (set, task) in wanted {
+            let found = match task {
+                None => self.case.vetoes.iter().flat_map(|text| format!("{text}\n").into_bytes()).collect(),
+                Some(task) => self.find(run.export, plan, &task, population, &made)?,
+            };
+            let mut engine = self.engines.instance()?;
+            let mut builder = engine.set(&set, 1_000)?;
+            builder.push(&found)?;
+            made.push((set, builder.finish()?));
+        }
+        Ok(made)
+    }
+
+    /// What a collecting pass finds, given the sets made so far.
+    fn find(
+        &mut self,
+        export: &Export,
+        plan: &ExportPlan,
+        task: &PartitionTask,
+        population: Option<&[u8]>,
+        made: &[(SetWanted, Vec<u8>)],
+    ) -> Result<Vec<u8>> {
+        let mut engine = self.engines.instance()?;
+        let needed = engine.sets_wanted(plan, task.pass)?;
+        let mut session = engine.writer(plan, task, population, &self.case.limits)?;
+        for (set, _) in &needed {
+            let block = made.iter().find(|(made, _)| made == set).map(|(_, block)| block);
+            session.add_set(set, block.context("a set needs a later one")?)?;
+        }
+        let mut found = Vec::new();
+        for segment in segments(self.case, task, export, None)? {
+            if segment.superseded {
+                session.write_lines(&[], segment.name, segment.name.as_bytes(), segment.offset)?;
+                collect(&mut *session, &mut found)?;
+                session.supersede_next_line()?;
+            }
+            let (mut rest, mut offset) = (segment.bytes, segment.offset);
+            while !rest.is_empty() {
+                let consumed = session.write_lines(rest, segment.name, segment.name.as_bytes(), offset)?.consumed;
+                collect(&mut *session, &mut found)?;
+                rest = rest.get(consumed..).context("more was taken than given")?;
+                offset += consumed as u64;
+            }
+        }
+        session.finish()?;
+        collect(&mut *session, &mut found)?;
+        self.transcript.note("found", json!(String::from_utf8_lossy(&found)));
+        Ok(found)
     }
 
     fn feed(
@@ -147,6 +209,7 @@ impl Player<'_> {
         while let Some(event) = session.poll_output()? {
             self.transcript.event(&event)?;
             match event {
+                WriterEvent::Found { .. } => bail!("a pass that writes files found something to collect"),
                 WriterEvent::Open { file, section, resource_type, name } => {
                     let open = OpenFile { section, resource_type, name, bytes: Vec::new() };
                     ensure!(run.open.insert(file, open).is_none(), "file {file} was opened twice");
@@ -179,7 +242,7 @@ impl Player<'_> {
         check::file(self.case, &row, &content).with_context(|| format!("in {}", row.name))?;
         let key = row.key.clone();
         ensure!(self.store.files.insert(key, content).is_none(), "a file was written over");
-        let PartitionRun { epoch, partition, .. } = *run;
+        let (epoch, partition) = (run.epoch, run.task.partition);
         self.apply(run.id, &Command::Publish { epoch, partition, rows: vec![row], checkpoint })?;
         run.published += 1;
         Ok(())
@@ -216,7 +279,7 @@ enum Attempt {
 struct PartitionRun<'r> {
     id: &'r str,
     epoch: Epoch,
-    partition: u32,
+    task: PartitionTask,
     export: &'r Export,
     crash_after: Option<usize>,
     /// Files published in this attempt, over all partitions.
@@ -232,7 +295,7 @@ impl PartitionRun<'_> {
 
 struct OpenFile {
     section: Section,
-    resource_type: ResourceType,
+    resource_type: Option<ResourceType>,
     name: String,
     bytes: Vec<u8>,
 }
@@ -247,16 +310,26 @@ struct Segment<'s> {
 }
 
 /// The sources of a partition from the checkpoint on, cut before each superseded line. The cursor is the source's name.
-fn segments<'c>(case: &'c Case, run: &PartitionRun<'_>, from: Option<&Checkpoint>) -> Result<Vec<Segment<'c>>> {
+fn segments<'c>(
+    case: &'c Case,
+    task: &PartitionTask,
+    export: &Export,
+    from: Option<&Checkpoint>,
+) -> Result<Vec<Segment<'c>>> {
     let mut segments = Vec::new();
-    let dealt = case.sources.iter().zip((0..run.export.partitions.max(1)).cycle());
-    for ((name, source), _) in dealt.filter(|(_, partition)| *partition == run.partition) {
+    let dealt = case.sources.iter().zip((0..export.partitions.max(1)).cycle());
+    let is_read = |name: &str, partition: u32| match task.pass {
+        Pass::Main => partition == task.partition && !is_of_tombstones(name),
+        Pass::Deleted => is_of_tombstones(name),
+        Pass::Collect(_) | Pass::Context => !is_of_tombstones(name),
+    };
+    for ((name, source), _) in dealt.filter(|((name, _), partition)| is_read(name, *partition)) {
         let from = match from.map(|checkpoint| &checkpoint.resume) {
             Some(Resume::At { source, .. }) if name < source => continue,
             Some(Resume::At { source, offset, .. }) if name == source => usize::try_from(*offset)?,
             Some(Resume::At { .. } | Resume::Start) | None => 0,
         };
-        let superseded = run.export.superseded.get(name).map(Vec::as_slice).unwrap_or_default();
+        let superseded = export.superseded.get(name).map(Vec::as_slice).unwrap_or_default();
         let mut starts = BTreeMap::from([(from, false)]);
         let mut offset = 0;
         for (index, line) in source.lines().into_iter().enumerate() {
@@ -272,6 +345,22 @@ fn segments<'c>(case: &'c Case, run: &PartitionRun<'_>, from: Option<&Checkpoint
         }
     }
     Ok(segments)
+}
+
+/// Which sources hold tombstones, by their names.
+fn is_of_tombstones(name: &str) -> bool {
+    name.ends_with(".tombstones.ndjson")
+}
+
+/// Takes what a collecting pass puts out.
+fn collect(session: &mut dyn WriterSession, found: &mut Vec<u8>) -> Result<()> {
+    while let Some(event) = session.poll_output()? {
+        match event {
+            WriterEvent::Found { bytes } => found.extend(bytes),
+            other => bail!("a collecting pass put out {other:?}"),
+        }
+    }
+    Ok(())
 }
 
 /// A row as a client could know it: where a file is kept depends on the attempt.

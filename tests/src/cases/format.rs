@@ -43,6 +43,9 @@ pub struct Case {
     /// The members of each group, by its id.
     #[serde(default)]
     pub(super) groups: BTreeMap<String, Vec<String>>,
+    /// What consent forbids: the texts of the set of vetoes.
+    #[serde(default)]
+    pub(super) vetoes: Vec<String>,
     /// How files are cut.
     #[serde(default)]
     pub(super) limits: WriterLimits,

@@ -9,7 +9,7 @@ use crate::{
     bindings::exports::ehi::exporter::control::{
         Answered, Applied, Command, Decided, Endpoint, Facts, Guest, GuestEndpoint, GuestManifestWriter,
         ManifestWriter as ManifestHandle, Millis, OutputFile, PollAccount, Principal, Request, Response, Routed,
-        StoredJob, Wants,
+        SetWanted, StoredJob, Wants,
     },
     convert::{self, Converted},
 };
@@ -43,6 +43,11 @@ impl Guest for Engine {
 
     fn plan(record: String) -> Converted<String> {
         values::plan(&record).map(|plan| convert::opaque(&plan)).map_err(text)
+    }
+
+    fn sets_wanted(plan: String, pass: String) -> Converted<Vec<SetWanted>> {
+        let (plan, pass) = (convert::from_opaque(&plan, "plan")?, convert::from_opaque(&pass, "pass")?);
+        Ok(values::sets_wanted(&plan, pass).iter().map(convert::from_set_wanted).collect())
     }
 
     fn manifest_head(record: String) -> Converted<String> {

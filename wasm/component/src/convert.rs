@@ -7,6 +7,7 @@ use ehi_core::{
     job::{self, Command, Epoch, PollAccount, PopulationWanted, Wants},
     kick_off::{Facts, Need},
     manifest::{OutputFile, Section},
+    pass::{PartitionTask, SetWanted},
     values::{Accepted, Answered, Applied, Decided, RequestHead, Routed, StoredJob},
 };
 use serde_json::{from_str, to_string};
@@ -71,7 +72,8 @@ pub(crate) fn command(command: wit::Command) -> Converted<Command> {
 
 pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
     let wit::OutputFile { section, resource_type, name, key, count, bytes, sha256 } = file;
-    let resource_type = Definitions::R4.resource_type(&resource_type).ok_or("not a resource type")?;
+    let known = |name: String| Definitions::R4.resource_type(&name).ok_or("not a resource type");
+    let resource_type = resource_type.map(known).transpose()?;
     let section = match section {
         wit::Section::Output => Section::Output,
         wit::Section::Deleted => Section::Deleted,
@@ -82,7 +84,7 @@ pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
 
 pub(crate) fn from_file(file: OutputFile) -> wit::OutputFile {
     let OutputFile { section, resource_type, name, key, count, bytes, sha256 } = file;
-    let resource_type = resource_type.to_string();
+    let resource_type = resource_type.map(|name| name.to_string());
     wit::OutputFile { section: from_section(section), resource_type, name, key, count, bytes, sha256 }
 }
 
@@ -148,13 +150,27 @@ pub(crate) fn from_wants(wants: Wants) -> wit::Wants {
                 PopulationWanted::Group(id) => wit::PopulationWanted::Group(id),
                 PopulationWanted::Patient(id) => wit::PopulationWanted::Patient(id),
             };
-            let partition = |(number, checkpoint): (u32, Option<_>)| (number, checkpoint.as_ref().map(opaque));
-            let partitions = partitions.into_iter().map(partition).collect();
+            let partitions = partitions.iter().map(from_task).collect();
             wit::Wants::Run(wit::Run { population, partitions })
         }
         Wants::Remove => wit::Wants::Remove,
         Wants::Forget => wit::Wants::Forget,
     }
+}
+
+pub(crate) fn task(task: &wit::PartitionTask) -> Converted<PartitionTask> {
+    let wit::PartitionTask { partition, pass, checkpoint } = task;
+    let checkpoint = checkpoint.as_ref().map(|text| from_opaque(text, "checkpoint")).transpose()?;
+    Ok(PartitionTask { partition: *partition, pass: from_opaque(pass, "pass")?, checkpoint })
+}
+
+pub(crate) fn from_task(task: &PartitionTask) -> wit::PartitionTask {
+    let PartitionTask { partition, pass, checkpoint } = task;
+    wit::PartitionTask { partition: *partition, pass: opaque(pass), checkpoint: checkpoint.as_ref().map(opaque) }
+}
+
+pub(crate) fn from_set_wanted((set, task): &(SetWanted, Option<PartitionTask>)) -> wit::SetWanted {
+    wit::SetWanted { set: opaque(set), task: task.as_ref().map(from_task) }
 }
 
 pub(crate) fn from_applied(applied: Applied) -> wit::Applied {

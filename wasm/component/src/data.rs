@@ -4,14 +4,16 @@ use std::cell::RefCell;
 
 use ehi_core::{
     population::{Population, PopulationBuilder},
+    sets::{Set, SetBuilder},
     writer::{self, Source},
 };
 
 use crate::{
     Engine,
     bindings::exports::ehi::exporter::data::{
-        Closed, Counts, Guest, GuestPopulation, GuestPopulationBuilder, GuestWriter, Opened, Output,
-        Population as PopulationHandle, PopulationBuilder as BuilderHandle, Progress, Writer as WriterHandle,
+        Block as BlockHandle, Closed, Counts, Guest, GuestBlock, GuestPopulationBuilder, GuestSetBuilder, GuestWriter,
+        Opened, Output, PartitionTask, PopulationBuilder as BuilderHandle, Progress, SetBuilder as SetBuilderHandle,
+        Writer as WriterHandle,
     },
     convert::{self, Converted},
 };
@@ -19,15 +21,19 @@ use crate::{
 /// A population that is being made in this instance.
 pub(crate) struct BuilderCell(RefCell<PopulationBuilder>);
 
-/// A population of this instance.
-pub(crate) struct PopulationCell(RefCell<Vec<u8>>);
+/// A set that is being made in this instance.
+pub(crate) struct SetBuilderCell(RefCell<SetBuilder>);
+
+/// A block of this instance.
+pub(crate) struct BlockCell(RefCell<Vec<u8>>);
 
 /// A writer of this instance.
 pub(crate) struct WriterCell(RefCell<writer::Writer<'static>>);
 
 impl Guest for Engine {
-    type Population = PopulationCell;
+    type Block = BlockCell;
     type PopulationBuilder = BuilderCell;
+    type SetBuilder = SetBuilderCell;
     type Writer = WriterCell;
 }
 
@@ -45,7 +51,23 @@ impl GuestPopulationBuilder for BuilderCell {
     }
 }
 
-impl GuestPopulation for PopulationCell {
+impl GuestSetBuilder for SetBuilderCell {
+    fn open(set: String, texts_max: u64) -> Converted<SetBuilderHandle> {
+        let set = convert::from_opaque(&set, "set")?;
+        let texts_max = usize::try_from(texts_max).unwrap_or(usize::MAX);
+        Ok(SetBuilderHandle::new(Self(RefCell::new(SetBuilder::new(set, texts_max)))))
+    }
+
+    fn push(&self, found: Vec<u8>) -> Converted<()> {
+        self.0.borrow_mut().push(&found).map_err(text)
+    }
+
+    fn finish(this: SetBuilderHandle) -> Converted<Vec<u8>> {
+        this.into_inner::<Self>().0.into_inner().seal().map_err(text)
+    }
+}
+
+impl GuestBlock for BlockCell {
     fn new() -> Self {
         Self(RefCell::default())
     }
@@ -58,18 +80,22 @@ impl GuestPopulation for PopulationCell {
 impl GuestWriter for WriterCell {
     fn open(
         plan: String,
-        partition: u32,
-        population: Option<PopulationHandle>,
-        checkpoint: Option<String>,
+        task: PartitionTask,
+        population: Option<BlockHandle>,
         limits: String,
     ) -> Converted<WriterHandle> {
-        let plan = convert::from_opaque(&plan, "plan")?;
+        let (plan, task) = (convert::from_opaque(&plan, "plan")?, convert::task(&task)?);
         let limits = convert::from_opaque(&limits, "set of writer limits")?;
-        let checkpoint = checkpoint.map(|text| convert::from_opaque(&text, "checkpoint")).transpose()?;
-        let block = population.map(|handle| handle.into_inner::<PopulationCell>().0.into_inner());
+        let block = population.map(|handle| handle.into_inner::<BlockCell>().0.into_inner());
         let population = block.as_deref().map(Population::load).transpose().map_err(text)?.map(Population::into_owned);
-        let writer = writer::Writer::new(&plan, partition, population, checkpoint.as_ref(), limits).map_err(text)?;
+        let writer = writer::Writer::new(&plan, &task, population, limits).map_err(text)?;
         Ok(WriterHandle::new(Self(RefCell::new(writer))))
+    }
+
+    fn add_set(&self, set: String, block: BlockHandle) -> Converted<()> {
+        let block = block.into_inner::<BlockCell>().0.into_inner();
+        let set = Set::load(convert::from_opaque(&set, "set")?, &block).map_err(text)?.into_owned();
+        self.0.borrow_mut().add_set(set).map_err(text)
     }
 
     fn write_lines(&self, block: Vec<u8>, name: String, cursor: Vec<u8>, offset: u64) -> Converted<Progress> {
@@ -92,10 +118,11 @@ impl GuestWriter for WriterCell {
             writer::Output::Open { file, section, resource_type, name } => Output::Open(Opened {
                 file,
                 section: convert::from_section(section),
-                resource_type: resource_type.to_string(),
+                resource_type: resource_type.map(ToString::to_string),
                 name: name.to_owned(),
             }),
             writer::Output::Append { file, bytes } => Output::Append((file, bytes.to_vec())),
+            writer::Output::Found { bytes } => Output::Found(bytes.to_vec()),
             writer::Output::Close { file, count, bytes, sha256, checkpoint } => Output::Close(Closed {
                 file,
                 count,

@@ -7,6 +7,7 @@ use ehi_core::{
     job::{Command, Epoch, JobId, PollAccount, PopulationWanted, Wants},
     kick_off::{Facts, Need},
     manifest::{OutputFile, Section},
+    pass::{PartitionTask, SetWanted},
     values::{Accepted, Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
 };
 
@@ -75,7 +76,15 @@ pub(super) fn from_file(file: &OutputFile) -> wit::OutputFile {
         Section::Deleted => wit::Section::Deleted,
         Section::Error => wit::Section::Error,
     };
-    wit::OutputFile { section, resource_type: resource_type.to_string(), name, key, count, bytes, sha256 }
+    wit::OutputFile {
+        section,
+        resource_type: resource_type.map(|name| name.to_string()),
+        name,
+        key,
+        count,
+        bytes,
+        sha256,
+    }
 }
 
 pub(super) fn routed(routed: Result<wit::Routed, String>) -> Converted<Routed> {
@@ -122,14 +131,27 @@ pub(super) fn wants(wants: wit::Wants) -> Converted<Wants> {
                 wit::PopulationWanted::Group(id) => PopulationWanted::Group(id),
                 wit::PopulationWanted::Patient(id) => PopulationWanted::Patient(id),
             };
-            let partition = |(number, checkpoint): (u32, Option<String>)| {
-                Ok((number, checkpoint.as_deref().map(from_json).transpose()?))
-            };
-            Wants::Run { population, partitions: partitions.into_iter().map(partition).collect::<Converted<_>>()? }
+            Wants::Run { population, partitions: partitions.iter().map(task).collect::<Converted<_>>()? }
         }
         wit::Wants::Remove => Wants::Remove,
         wit::Wants::Forget => Wants::Forget,
     })
+}
+
+pub(super) fn from_task(task: &PartitionTask) -> Converted<wit::PartitionTask> {
+    let PartitionTask { partition, pass, checkpoint } = task;
+    let checkpoint = checkpoint.as_ref().map(json).transpose()?;
+    Ok(wit::PartitionTask { partition: *partition, pass: json(pass)?, checkpoint })
+}
+
+pub(super) fn task(task: &wit::PartitionTask) -> Converted<PartitionTask> {
+    let wit::PartitionTask { partition, pass, checkpoint } = task;
+    let checkpoint = checkpoint.as_deref().map(from_json).transpose()?;
+    Ok(PartitionTask { partition: *partition, pass: from_json(pass)?, checkpoint })
+}
+
+pub(super) fn set_wanted(wanted: wit::SetWanted) -> Converted<(SetWanted, Option<PartitionTask>)> {
+    Ok((from_json(&wanted.set)?, wanted.task.as_ref().map(task).transpose()?))
 }
 
 pub(super) fn response(response: wit::Response) -> Converted<Response> {
@@ -147,9 +169,11 @@ pub(super) fn response(response: wit::Response) -> Converted<Response> {
 pub(super) fn event(output: data::Output) -> Converted<WriterEvent> {
     Ok(match output {
         data::Output::Open(data::Opened { file, section: of, resource_type: name_of_type, name }) => {
-            WriterEvent::Open { file, section: section(of), resource_type: resource_type(&name_of_type)?, name }
+            let resource_type = name_of_type.as_deref().map(resource_type).transpose()?;
+            WriterEvent::Open { file, section: section(of), resource_type, name }
         }
         data::Output::Append((file, bytes)) => WriterEvent::Append { file, bytes },
+        data::Output::Found(bytes) => WriterEvent::Found { bytes },
         data::Output::Close(data::Closed { file, count, bytes, sha256, checkpoint }) => {
             WriterEvent::Close { file, count, bytes, sha256, checkpoint: from_json(&checkpoint)? }
         }
@@ -160,7 +184,7 @@ fn file(file: wit::OutputFile) -> Converted<OutputFile> {
     let wit::OutputFile { section: of, resource_type: name_of_type, name, key, count, bytes, sha256 } = file;
     Ok(OutputFile {
         section: section(of),
-        resource_type: resource_type(&name_of_type)?,
+        resource_type: name_of_type.as_deref().map(resource_type).transpose()?,
         name,
         key,
         count,
