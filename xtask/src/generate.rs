@@ -2,6 +2,7 @@
 
 mod compartment;
 mod definitions;
+mod elements;
 mod expression;
 mod package;
 mod route;
@@ -49,6 +50,7 @@ fn settle(workspace: &Workspace, wheel: &Path, mode: Mode) -> Result<()> {
     let definitions = Definitions::read(wheel)?;
     let compartment = Compartment::resolve(&definitions)?;
     let search_parameters = search::resolve(&definitions)?;
+    let root_elements = elements::resolve(&definitions)?;
     eprintln!(
         "{} resource types; {} elements put a resource into a patient's compartment; {} search parameters",
         definitions.resources.len(),
@@ -61,6 +63,7 @@ fn settle(workspace: &Workspace, wheel: &Path, mode: Mode) -> Result<()> {
     let files = [
         file("resource-types.txt", resource_types(&definitions)),
         file("patient-compartment.tsv", patient_compartment(&compartment)),
+        file("root-elements.tsv", elements::table(&root_elements)),
         file("search-parameters.tsv", search::table(&search_parameters)),
         file("SOURCE.md", package::source()),
     ];

@@ -67,6 +67,11 @@ impl StructureDefinition {
         self.snapshot.element.iter().find(|element| element.path == path)
     }
 
+    /// All elements, from the root down.
+    pub(super) fn elements(&self) -> impl Iterator<Item = &ElementDefinition> {
+        self.snapshot.element.iter()
+    }
+
     fn is_complex_type(&self) -> bool {
         self.kind == "complex-type" && self.derivation.as_deref() == Some("specialization")
     }
@@ -88,6 +93,12 @@ struct Snapshot {
 #[derive(Deserialize)]
 pub(super) struct ElementDefinition {
     pub(super) path: String,
+    /// How many there are at least.
+    #[serde(default)]
+    pub(super) min: u32,
+    /// Whether what it says may change what the elements beside it mean.
+    #[serde(rename = "isModifier", default)]
+    pub(super) is_modifier: bool,
     /// The data types that the element may have; more than one only where its path ends in `[x]`.
     #[serde(rename = "type", default)]
     pub(super) types: Vec<DataType>,

@@ -75,6 +75,13 @@ The package is `{PACKAGE}` in the wheel
   parameter, path from the resource's root by JSON property names; an element on the path may be an array. From
   CompartmentDefinition/patient, whose search parameters are resolved through their expressions, one line for each
   branch of the type. An element that cannot refer to a Patient is left out.
+- `root-elements.tsv`: what may stand at the root of a resource; one line for each resource type, in byte order. What
+  all resources have is under `Resource`, and what all but Binary, Bundle and Parameters have under `DomainResource`.
+  From the StructureDefinitions' snapshots. Columns:
+  1. resource type;
+  2. the elements that are mandatory (`min` is 1 or more) or modifiers (`isModifier`), in the order of the definitions,
+     joined by `,`. A choice element ends in `[x]`;
+  3. all others, likewise.
 - `search-parameters.tsv`: where in a resource the values of a search parameter are; one line for each resource type and
   code, in byte order, those for every type under `Resource` and `DomainResource`. From the SearchParameters but for the
   three examples. Columns:
