@@ -1,5 +1,5 @@
-//! What FHIR itself defines: resource types, search parameters and the Patient compartment, as tables that need no
-//! parsing.
+//! What FHIR itself defines: resource types, their root elements and search parameters, and the Patient compartment, as
+//! tables that need no parsing.
 //!
 //! A table is sorted text, one row a line, tab between columns; a look-up is a binary search over the bytes. So a
 //! component instance that lives for one request pays nothing to load it, and another FHIR version is data, not code.
@@ -8,7 +8,7 @@ use std::{borrow::Borrow, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::search::SearchParameter;
+use crate::{elements::RootElement, search::SearchParameter};
 
 /// The definitions of one FHIR version.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,7 @@ pub struct Definitions<'d> {
     resource_types: Table<'d>,
     patient_compartment: Table<'d>,
     search_parameters: Table<'d>,
+    root_elements: Table<'d>,
 }
 
 impl Definitions<'static> {
@@ -24,17 +25,20 @@ impl Definitions<'static> {
         resource_types: Table(include_str!("../data/r4/resource-types.txt")),
         patient_compartment: Table(include_str!("../data/r4/patient-compartment.tsv")),
         search_parameters: Table(include_str!("../data/r4/search-parameters.tsv")),
+        root_elements: Table(include_str!("../data/r4/root-elements.tsv")),
     };
 }
 
 impl<'d> Definitions<'d> {
-    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`. Without search parameters; see
-    /// [`with_search_parameters`](Self::with_search_parameters).
+    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`. Without search parameters and
+    /// root elements; see [`with_search_parameters`](Self::with_search_parameters) and
+    /// [`with_root_elements`](Self::with_root_elements).
     pub fn from_tables(resource_types: &'d str, patient_compartment: &'d str) -> Self {
         Self {
             resource_types: Table(resource_types),
             patient_compartment: Table(patient_compartment),
             search_parameters: Table(""),
+            root_elements: Table(""),
         }
     }
 
@@ -42,6 +46,12 @@ impl<'d> Definitions<'d> {
     #[must_use]
     pub fn with_search_parameters(self, search_parameters: &'d str) -> Self {
         Self { search_parameters: Table(search_parameters), ..self }
+    }
+
+    /// The same with these root elements, in the columns of `core/data/r4/root-elements.tsv`.
+    #[must_use]
+    pub fn with_root_elements(self, root_elements: &'d str) -> Self {
+        Self { root_elements: Table(root_elements), ..self }
     }
 
     /// The type of that name, if this FHIR version has it. Names are case-sensitive.
@@ -78,15 +88,34 @@ impl<'d> Definitions<'d> {
         self.search_rows(resource_type).filter_map(|row| row.split('\t').next())
     }
 
+    /// The elements that a resource of that type may have at its root, the type's own first; none for what is no
+    /// resource type.
+    pub fn root_elements(&self, resource_type: &str) -> impl Iterator<Item = RootElement<'d>> + use<'d> {
+        self.rows_with_those_above(self.root_elements, resource_type).flat_map(RootElement::read)
+    }
+
+    /// The elements that resources of any type may have at their root, those of many types several times.
+    pub(crate) fn root_elements_of_any_type(&self) -> impl Iterator<Item = RootElement<'d>> + use<'d> {
+        self.root_elements
+            .0
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .flat_map(|(_, row)| RootElement::read(row))
+    }
+
     /// The search parameters of a type and of the types above it; none for what is no resource type.
     fn search_rows(&self, resource_type: &str) -> impl Iterator<Item = &'d str> + use<'d> {
+        self.rows_with_those_above(self.search_parameters, resource_type)
+    }
+
+    /// The rows of a type and then of the abstract types above it; none for what is no resource type.
+    fn rows_with_those_above(&self, table: Table<'d>, resource_type: &str) -> impl Iterator<Item = &'d str> + use<'d> {
         let above: &[&str] = match resource_type {
             _ if self.resource_types.rows(resource_type).next().is_none() => &[],
             "Binary" | "Bundle" | "Parameters" => &["Resource"],
             _ => &["DomainResource", "Resource"],
         };
-        let own = (!above.is_empty()).then(|| self.search_parameters.rows(resource_type));
-        let table = self.search_parameters;
+        let own = (!above.is_empty()).then(|| table.rows(resource_type));
         own.into_iter().flatten().chain(above.iter().flat_map(move |name| table.rows(name)))
     }
 }
@@ -185,8 +214,30 @@ mod tests {
     }
 
     #[test]
+    fn every_type_has_root_elements() {
+        let names = |of| Definitions::R4.root_elements(of).map(|element| element.name()).collect::<Vec<_>>();
+        for name in Definitions::R4.resource_types() {
+            assert!(names(name).ends_with(&["implicitRules", "id", "meta", "language"]), "{name}");
+        }
+        assert_eq!(
+            names("Binary"),
+            ["contentType", "securityContext", "data", "implicitRules", "id", "meta", "language"]
+        );
+        assert!(names("Patient").contains(&"deceased") && names("Patient").contains(&"modifierExtension"));
+        let of_any_type = Definitions::R4.root_elements_of_any_type();
+        let of_any_type: std::collections::BTreeSet<_> = of_any_type.map(|element| element.name()).collect();
+        let of_each = Definitions::R4.resource_types().flat_map(names);
+        assert_eq!(of_any_type, of_each.collect());
+        assert!(names("DomainResource").is_empty() && names("Patien").is_empty());
+    }
+
+    #[test]
     fn another_version_is_data() {
         let other = Definitions::from_tables("Alpha\nBeta\n", "Beta\twho\twho\nBeta\tx\ty.z\n");
+        assert_eq!(other.root_elements("Beta").count(), 0);
+        let other = other.with_root_elements("Beta\twho\tvalue[x]\nResource\t\tid\n");
+        let elements = other.root_elements("Beta").map(|element| (element.name(), element.is_choice()));
+        assert_eq!(elements.collect::<Vec<_>>(), [("who", false), ("value", true), ("id", false)]);
         assert_eq!(other.patient_paths("Beta").collect::<Vec<_>>(), ["who", "y.z"]);
         assert!(other.resource_type("Patient").is_none());
     }

@@ -73,6 +73,7 @@ mod texts;
 
 pub mod access;
 pub mod document_reference;
+pub mod elements;
 pub mod endpoint;
 pub mod errors;
 pub mod group;
