@@ -2,112 +2,130 @@
 
 use std::borrow::Cow;
 
-use super::walk;
+use super::{simd::Level, walk::Text};
 
 /// A JSON value where it stands in a line: its text from the first byte to the last.
 ///
 /// The text need not have been validated. On valid JSON every answer is exact; on anything else it is some answer, and
 /// never a panic. Whoever exports a line on such an answer validates the line first, or was told to trust it.
 #[derive(Clone, Copy)]
-pub(crate) struct Element<'l>(&'l [u8]);
+pub(crate) struct Element<'l>(Text<'l>);
 
 impl<'l> Element<'l> {
     /// A value by its text, without white space around it.
     pub(crate) fn new(text: &'l [u8]) -> Self {
-        Self(text)
+        Self(Text { line: text, len: text.len() })
     }
 
     /// As it stands in the line.
     pub(crate) fn text(self) -> &'l [u8] {
-        self.0
+        self.0.line.get(..self.0.len).unwrap_or_default()
     }
 
     /// Its text if it is a number or a literal.
     pub(crate) fn scalar(self) -> Option<&'l str> {
-        match self.0.first() {
+        match self.text().first() {
             None | Some(b'{' | b'[' | b'"') => None,
-            Some(_) => std::str::from_utf8(self.0).ok(),
+            Some(_) => std::str::from_utf8(self.text()).ok(),
         }
     }
 
     /// The decoded text of a string, borrowed where it has no escapes; `None` for any other value.
     pub(crate) fn string(self) -> Option<Cow<'l, str>> {
-        decode(self.0.strip_prefix(b"\"")?.strip_suffix(b"\"")?)
+        decode(self.text().strip_prefix(b"\"")?.strip_suffix(b"\"")?)
     }
 
     pub(crate) fn is_object(self) -> bool {
-        self.0.first() == Some(&b'{')
+        self.text().first() == Some(&b'{')
     }
 
     pub(crate) fn is_array(self) -> bool {
-        self.0.first() == Some(&b'[')
+        self.text().first() == Some(&b'[')
     }
 
     /// The members of an object, in order, repeated names included; none for any other value.
     pub(crate) fn members(self) -> Members<'l> {
-        let rest = self.0.strip_prefix(b"{").unwrap_or_default();
-        Members { rest }
+        Members { text: self.0, level: Level::detect(), at: self.begin(b'{') }
     }
 
     /// The items of an array, in order; none for any other value.
     pub(crate) fn items(self) -> Items<'l> {
-        let rest = self.0.strip_prefix(b"[").unwrap_or_default();
-        Items { rest }
+        Items { text: self.0, level: Level::detect(), at: self.begin(b'[') }
+    }
+
+    /// Where to walk from: behind the bracket, or at the end of what does not begin with it.
+    fn begin(self, bracket: u8) -> usize {
+        if self.text().first() == Some(&bracket) { 1 } else { self.0.len }
     }
 }
 
 /// The name of a member, undecoded.
 #[derive(Clone, Copy)]
-pub(crate) struct Name<'l>(&'l [u8]);
+pub(crate) struct Name<'l> {
+    text: &'l [u8],
+    /// Whether it may have escapes.
+    escaped: bool,
+}
 
 impl<'l> Name<'l> {
     /// Whether it is that name, once decoded: `"resourceT\u0079pe"` is `resourceType`.
     pub(crate) fn is(self, name: &str) -> bool {
-        if self.0.contains(&b'\\') { self.decoded().is_some_and(|own| own == name) } else { self.0 == name.as_bytes() }
+        if self.escaped { self.decoded().is_some_and(|own| own == name) } else { self.text == name.as_bytes() }
     }
 
     /// The decoded name; `None` if it is no valid string.
     pub(crate) fn decoded(self) -> Option<Cow<'l, str>> {
-        decode(self.0)
+        decode(self.text)
     }
 }
 
 /// See [`Element::members`].
 pub(crate) struct Members<'l> {
-    rest: &'l [u8],
+    text: Text<'l>,
+    level: Level,
+    at: usize,
 }
 
 impl<'l> Iterator for Members<'l> {
     type Item = (Name<'l>, Element<'l>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, rest) = walk::string(walk::after_comma(self.rest))?;
-        let (value, rest) = walk::value(walk::after_colon(rest)?)?;
-        self.rest = rest;
-        Some((Name(name), Element(value)))
+        let member = self.text.member(self.level, self.at)?;
+        self.at = member.value.end;
+        let name = Name { text: self.text.line.get(member.name)?, escaped: member.escaped };
+        Some((name, Element(self.text.part(member.value)?)))
     }
 }
 
 /// See [`Element::items`].
 pub(crate) struct Items<'l> {
-    rest: &'l [u8],
+    text: Text<'l>,
+    level: Level,
+    at: usize,
 }
 
 impl<'l> Iterator for Items<'l> {
     type Item = Element<'l>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (value, rest) = walk::value(walk::after_comma(self.rest))?;
-        self.rest = rest;
-        Some(Element(value))
+        let item = self.text.item(self.level, self.at)?;
+        self.at = item.end;
+        Some(Element(self.text.part(item)?))
     }
 }
 
 /// The text between the quotes of a JSON string, decoded.
 fn decode(inner: &[u8]) -> Option<Cow<'_, str>> {
-    if !inner.contains(&b'\\') {
-        return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
+    if memchr::memchr(b'\\', inner).is_some() {
+        return unescape(inner);
     }
+    std::str::from_utf8(inner).ok().map(Cow::Borrowed)
+}
+
+#[cold]
+fn unescape(inner: &[u8]) -> Option<Cow<'_, str>> {
     let mut quoted = Vec::with_capacity(inner.len() + 2);
     quoted.push(b'"');
     quoted.extend_from_slice(inner);

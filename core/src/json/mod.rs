@@ -3,7 +3,11 @@
 
 mod element;
 mod header;
+mod lanes;
 mod references;
+mod simd;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use serde::Serialize;

@@ -1,65 +1,254 @@
 //! Where values and strings end. Says nothing of whether they are valid.
+//!
+//! Each step looks at blocks of 64 bytes from the name, or the item, at which it begins, so nothing of one step is kept
+//! for the next: who stops after the third member has paid for three.
 
-/// The text between the quotes of the string that stands here, and what follows it.
-pub(super) fn string(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let inner = text.strip_prefix(b"\"")?;
-    let end = string_end(inner)?;
-    Some((inner.get(..end)?, inner.get(end + 1..)?))
+use std::ops::Range;
+
+use super::{
+    lanes::{Lanes, WIDTH},
+    simd::{Level, Task},
+};
+
+/// The text that is walked: the first `len` bytes of `line`. What follows them may be read, and counts for nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Text<'l> {
+    pub(super) line: &'l [u8],
+    pub(super) len: usize,
 }
 
-/// The value that stands here, and what follows it.
-pub(super) fn value(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = match text.first()? {
-        b'"' => string_end(text.get(1..)?)? + 2,
-        b'{' | b'[' => container_end(text)?,
-        b',' | b':' | b'}' | b']' => return None,
-        _ => text
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
-            .unwrap_or(text.len()),
-    };
-    text.split_at_checked(end)
+/// Where a member stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Between the quotes.
+    pub(super) name: Range<usize>,
+    /// Whether the name may have escapes.
+    pub(super) escaped: bool,
+    pub(super) value: Range<usize>,
 }
 
-/// What follows white space and a comma.
-pub(super) fn after_comma(text: &[u8]) -> &[u8] {
-    let text = text.trim_ascii_start();
-    text.strip_prefix(b",").unwrap_or(text).trim_ascii_start()
-}
+impl Text<'_> {
+    /// A value in the text.
+    #[inline]
+    pub(super) fn part(self, value: Range<usize>) -> Option<Self> {
+        Some(Self { line: self.line.get(value.start..)?, len: value.end - value.start })
+    }
 
-/// What follows white space and a colon, which must be there.
-pub(super) fn after_colon(text: &[u8]) -> Option<&[u8]> {
-    Some(text.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())
-}
+    /// The member of an object behind that place, white space and a comma.
+    #[inline]
+    pub(super) fn member(self, level: Level, at: usize) -> Option<Member> {
+        level.run(NextMember { text: self, at })
+    }
 
-/// The offset of the quote that ends a string whose inside begins here.
-fn string_end(inner: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let at = from + memchr::memchr2(b'"', b'\\', inner.get(from..)?)?;
-        if inner.get(at) == Some(&b'"') {
-            return Some(at);
-        }
-        from = at + 2;
+    /// The item of an array behind that place, white space and a comma.
+    #[inline]
+    pub(super) fn item(self, level: Level, at: usize) -> Option<Range<usize>> {
+        level.run(NextItem { text: self, at })
     }
 }
 
-/// The offset after the bracket that closes the object or array that begins here.
-fn container_end(text: &[u8]) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    loop {
-        match text.get(at)? {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(at + 1);
-                }
+struct NextMember<'l> {
+    text: Text<'l>,
+    at: usize,
+}
+
+impl Task for NextMember<'_> {
+    type Answer = Option<Member>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Option<Member> {
+        next_member(lanes, self.text, self.at)
+    }
+}
+
+struct NextItem<'l> {
+    text: Text<'l>,
+    at: usize,
+}
+
+impl Task for NextItem<'_> {
+    type Answer = Option<Range<usize>>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Option<Range<usize>> {
+        next_item(lanes, self.text, self.at)
+    }
+}
+
+/// [`Text::member`] in one way.
+#[inline(always)]
+pub(super) fn next_member<L: Lanes>(lanes: L, text: Text<'_>, at: usize) -> Option<Member> {
+    let open = text.after_comma(lanes, at);
+    if text.byte(open)? != b'"' {
+        return None;
+    }
+    let mut scan = Scan::at(lanes, text, open)?;
+    let close = scan.quote_after(open)?;
+    let escaped = scan.has_escape(open, close);
+    let colon = text.after_space(lanes, close + 1);
+    if text.byte(colon)? != b':' {
+        return None;
+    }
+    let start = text.after_space(lanes, colon + 1);
+    let end = scan.value_end(start)?;
+    Some(Member { name: open + 1..close, escaped, value: start..end })
+}
+
+/// [`Text::item`] in one way.
+#[inline(always)]
+pub(super) fn next_item<L: Lanes>(lanes: L, text: Text<'_>, at: usize) -> Option<Range<usize>> {
+    let start = text.after_comma(lanes, at);
+    let end = Scan::at(lanes, text, start)?.value_end(start)?;
+    Some(start..end)
+}
+
+impl Text<'_> {
+    #[inline(always)]
+    fn byte(self, at: usize) -> Option<u8> {
+        if at < self.len { self.line.get(at).copied() } else { None }
+    }
+
+    #[inline(always)]
+    fn after_space<L: Lanes>(self, lanes: L, mut at: usize) -> usize {
+        while self.byte(at).is_some_and(|byte| lanes.is_space(byte)) {
+            at += 1;
+        }
+        at
+    }
+
+    #[inline(always)]
+    fn after_comma<L: Lanes>(self, lanes: L, at: usize) -> usize {
+        let at = self.after_space(lanes, at);
+        if self.byte(at) == Some(b',') { self.after_space(lanes, at + 1) } else { at }
+    }
+
+    /// The end of the number or literal that stands there; `None` if nothing does.
+    #[inline(always)]
+    fn scalar_end<L: Lanes>(self, lanes: L, at: usize) -> Option<usize> {
+        let mut end = at;
+        while self.byte(end).is_some_and(|byte| !lanes.ends_scalar(byte)) {
+            end += 1;
+        }
+        (end > at).then_some(end)
+    }
+}
+
+/// A block of the text, with its quotes found, and the way on to the next.
+struct Scan<'l, L: Lanes> {
+    lanes: L,
+    text: Text<'l>,
+    /// Where the block begins.
+    base: usize,
+    block: L::Block,
+    /// The bytes of the block that count.
+    valid: u64,
+    backslashes: u64,
+    /// The quotes that no backslash takes.
+    quotes: u64,
+    /// See [`Lanes::escaped`].
+    escape: u64,
+}
+
+impl<'l, L: Lanes> Scan<'l, L> {
+    /// From there on, which is outside a string.
+    #[inline(always)]
+    fn at(lanes: L, text: Text<'l>, base: usize) -> Option<Self> {
+        let block = load(lanes, text, base)?;
+        let mut scan = Self { lanes, text, base, block, valid: 0, backslashes: 0, quotes: 0, escape: 0 };
+        scan.find_quotes();
+        Some(scan)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self) -> Option<()> {
+        self.base += WIDTH;
+        self.block = load(self.lanes, self.text, self.base)?;
+        self.find_quotes();
+        Some(())
+    }
+
+    #[inline(always)]
+    fn find_quotes(&mut self) {
+        self.valid = self.lanes.valid(self.text.len - self.base);
+        self.backslashes = self.lanes.equal(self.block, b'\\');
+        let escaped = self.lanes.escaped(self.backslashes, &mut self.escape);
+        self.quotes = self.lanes.equal(self.block, b'"') & self.valid & !escaped;
+    }
+
+    /// The quote behind that place, which is in this block or further on.
+    #[inline(always)]
+    fn quote_after(&mut self, at: usize) -> Option<usize> {
+        let from = self.from(at + 1)?;
+        let mut quotes = self.quotes & from;
+        while quotes == 0 {
+            self.advance()?;
+            quotes = self.quotes;
+        }
+        Some(self.base + quotes.trailing_zeros() as usize)
+    }
+
+    /// Whether a backslash stands in a string, of which the scan has just found the end.
+    #[inline(always)]
+    fn has_escape(&self, open: usize, close: usize) -> bool {
+        // A name that does not lie in one block is rare enough to be decoded for nothing.
+        self.base > open || self.backslashes & !(u64::MAX << (close - self.base)) != 0
+    }
+
+    #[inline(always)]
+    fn value_end(&mut self, start: usize) -> Option<usize> {
+        match self.text.byte(start)? {
+            b'"' => Some(self.quote_after(start)? + 1),
+            b'{' | b'[' => self.container_end(start),
+            b':' => None,
+            _ => self.text.scalar_end(self.lanes, start),
+        }
+    }
+
+    /// The place behind the bracket that closes the object or array that begins there.
+    #[inline(always)]
+    fn container_end(&mut self, start: usize) -> Option<usize> {
+        let mut from = self.from(start)?;
+        let (mut depth, mut in_string) = (0, 0);
+        loop {
+            let inside = self.lanes.inside(self.quotes & from, &mut in_string);
+            let counts = self.valid & from & !inside;
+            let (opens, closes) = self.lanes.brackets(self.block);
+            if let Some(close) = self.lanes.closing(&mut depth, opens & counts, closes & counts) {
+                return Some(self.base + close as usize + 1);
             }
-            b'"' => at += string_end(text.get(at + 1..)?)? + 1,
-            _ => {}
+            self.advance()?;
+            from = u64::MAX;
         }
-        at += 1;
     }
+
+    /// The bytes of the block from that place on; goes on to the block that has it.
+    #[inline(always)]
+    fn from(&mut self, at: usize) -> Option<u64> {
+        while at - self.base >= WIDTH {
+            self.advance()?;
+        }
+        Some(u64::MAX << (at - self.base))
+    }
+}
+
+/// The block from there on, filled up with zeros behind the end of the line; `None` behind the end of the text.
+#[inline(always)]
+fn load<L: Lanes>(lanes: L, text: Text<'_>, at: usize) -> Option<L::Block> {
+    if at >= text.len {
+        return None;
+    }
+    let rest = text.line.get(at..)?;
+    Some(match rest.first_chunk() {
+        Some(bytes) => lanes.load(bytes),
+        None => lanes.load(&tail(rest)),
+    })
+}
+
+#[inline(never)]
+fn tail(rest: &[u8]) -> [u8; WIDTH] {
+    let mut bytes = [0; WIDTH];
+    for (to, from) in bytes.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    bytes
 }
