@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Definitions, Edition, ResourceType,
+    elements::Elements,
     endpoint::EndpointConfig,
     kick_off::{KickOff, Level},
     outcome::Issue,
@@ -38,6 +39,9 @@ pub struct ExportPlan {
     pub edition: Edition,
     /// The server's own base, below which absolute references are local.
     pub base_url: String,
+    /// Which elements of resources; none listed, all.
+    #[serde(default)]
+    pub elements: Elements,
     /// Whether what is in the compartments of a listed and of an unlisted patient is exported.
     pub export_shared: bool,
     /// Which Provenance.
@@ -155,6 +159,7 @@ impl ExportPlan {
             transaction_time: None,
             edition: config.edition,
             base_url: config.base_url.clone(),
+            elements: kick_off.elements,
             export_shared: config.export_shared,
             provenance: kick_off.provenance,
             supporting: config.supporting.clone(),

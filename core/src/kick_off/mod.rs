@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ResourceType,
     access::Principal,
+    elements::Elements,
     outcome::Issue,
     plan::{Organize, Provenance},
     time::Timestamp,
@@ -43,6 +44,9 @@ pub struct KickOff {
     /// `_until`.
     #[serde(default)]
     pub until: Option<Timestamp>,
+    /// `_elements`.
+    #[serde(default)]
+    pub elements: Elements,
     /// `includeAssociatedData`.
     #[serde(default)]
     pub provenance: Provenance,

@@ -40,7 +40,7 @@ static PARAMETERS: &[Parameter] = &[
     parameter("_since", &["valueInstant"], Support::Supported, false),
     parameter("_type", &["valueString"], Support::Supported, true),
     parameter("_typeFilter", &["valueString"], Support::Supported, true),
-    parameter("_elements", &["valueString"], Support::Ignorable, true),
+    parameter("_elements", &["valueString"], Support::Supported, true),
     parameter("_until", &["valueInstant"], Support::Supported, false),
     parameter("allowPartialManifests", &["valueBoolean"], Support::Ignorable, false),
     parameter("includeAssociatedData", &["valueCode", "valueCoding"], Support::Supported, true),

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Definitions, Edition, Refusal, ResourceType,
+    elements::Elements,
     http::{Handling, Prefer, Request, Target},
     outcome::{Issue, IssueCode},
     plan::{Organize, Provenance},
@@ -85,6 +86,7 @@ pub(crate) fn read(
         withheld: BTreeSet::new(),
         since: None,
         until: None,
+        elements: Elements::default(),
         provenance: Provenance::default(),
         organize: Organize::default(),
         notices: Vec::new(),
@@ -130,6 +132,7 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
             "_outputFormat" => values.iter().for_each(|value| read_output_format(reader, &value.text)),
             "_since" => values.iter().for_each(|value| kick_off.since = read_instant(reader, name, &value.text)),
             "_until" => values.iter().for_each(|value| kick_off.until = read_instant(reader, name, &value.text)),
+            "_elements" => kick_off.elements = read_elements(reader, values),
             "includeAssociatedData" => kick_off.provenance = associated::read(reader, values),
             "_type" => kick_off.types = Some(read_types(reader, values)),
             _ => read_type_filters(reader, kick_off, values),
@@ -232,6 +235,17 @@ fn check_compartment(reader: &mut Reader<'_>, kick_off: &KickOff) {
             "none of the types in `_type` is in the Patient compartment, which is what this level exports";
         reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about("_type"));
     }
+}
+
+/// BD-ELEM-03. Under lenient handling the parameter is dropped whole: more may be returned than was asked for (BD-ELEM-07).
+fn read_elements(reader: &mut Reader<'_>, values: &[&Given<'_>]) -> Elements {
+    let texts: Vec<&str> = values.iter().map(|value| value.text.as_str()).collect();
+    Elements::parse(&texts, &reader.definitions).unwrap_or_else(|errors| {
+        for error in errors {
+            reader.tolerable(Issue::error(IssueCode::Value, error.to_string()).about("_elements"));
+        }
+        Elements::default()
+    })
 }
 
 /// BD-UNTIL-04: a window in which nothing can lie was not meant.

@@ -6,6 +6,7 @@ mod deleted;
 mod digest;
 mod limits;
 mod output;
+mod pen;
 mod report;
 mod select;
 mod shards;
@@ -27,6 +28,7 @@ use crate::{
 pub use checkpoint::{Checkpoint, KindProgress, Resume};
 use context::{Collector, Context};
 use deleted::Deletions;
+use pen::Pen;
 pub use digest::Digester;
 pub use limits::{Layout, WriterLimits};
 pub use output::Output;
@@ -282,6 +284,8 @@ pub enum WriterError {
     UnwantedSet,
     /// The export has not begun: the plan has no transaction time.
     NotBegun,
+    /// The plan lists an element that no resource has, so what is to be left out cannot be told.
+    Elements,
     /// A `_typeFilter` query of the plan cannot be evaluated, so nothing can be exported by it.
     TypeFilter,
     /// A limit is zero, or smaller than another that it must hold.
@@ -301,6 +305,7 @@ impl fmt::Display for WriterError {
             Self::MissingSet => "a set that this pass needs was not given",
             Self::UnwantedSet => "this pass needs no such set, or has it already",
             Self::NotBegun => "the plan has no transaction time: the job has not begun",
+            Self::Elements => "the plan lists an element that no resource has",
             Self::TypeFilter => "a `_typeFilter` query of the plan cannot be evaluated",
             Self::Limits => "writer limits must be positive, and the queue must hold a line",
             Self::WrongPlace => "the first block does not stand where the checkpoint says",
@@ -314,9 +319,9 @@ impl std::error::Error for WriterError {}
 
 /// What is done with a line, by pass.
 enum Work<'p> {
-    Select { selector: Selector<'p>, vetoes: Vetoes },
+    Select { selector: Selector<'p>, vetoes: Vetoes, pen: Pen },
     Collect(Box<Collector<'p>>, Vetoes),
-    Accompany(Box<Context>, Vetoes),
+    Accompany { context: Box<Context>, vetoes: Vetoes, pen: Pen },
     Delete(Box<Deletions<'p>>, Box<ExportPlan>),
 }
 
@@ -331,13 +336,13 @@ impl<'p> Work<'p> {
     fn new(plan: &ExportPlan, pass: Pass, population: Option<Population<'p>>) -> Result<Self, WriterError> {
         let vetoes = Vetoes::new(plan);
         Ok(match pass {
-            Pass::Main => Self::Select { selector: Selector::new(&plan.of_main_pass(), population)?, vetoes },
+            Pass::Main => Self::Select { selector: Selector::new(&plan.of_main_pass(), population)?, vetoes, pen: Pen::new(plan)? },
             Pass::Collect(collection) => Self::Collect(Box::new(Collector::new(plan, collection, population)?), vetoes),
             Pass::Context => {
                 if plan.has_listed_patients() != population.is_some() {
                     return Err(WriterError::PopulationMismatch);
                 }
-                Self::Accompany(Box::new(Context::new(plan)?), vetoes)
+                Self::Accompany { context: Box::new(Context::new(plan)?), vetoes, pen: Pen::new(plan)? }
             }
             Pass::Deleted => Self::Delete(Box::new(Deletions::new(plan, population)?), Box::new(plan.clone())),
         })
@@ -359,7 +364,7 @@ impl<'p> Work<'p> {
             }
         };
         match self {
-            Self::Select { selector, vetoes } => {
+            Self::Select { selector, vetoes, pen } => {
                 let verdict = selector.judge(text);
                 let withheld = match &verdict {
                     Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => {
@@ -374,25 +379,25 @@ impl<'p> Work<'p> {
                     Ok(_) if withheld => {}
                     // Said only of what was asked for: of anything else nothing is known to be exported instead.
                     Ok(_) if superseded => shards.report(&report::superseded(place), place),
-                    Ok(Verdict::In(resource_type)) => shards.resource(&resource_type, text, place),
+                    Ok(Verdict::In(resource_type)) => pen.write(&resource_type, text, shards, place),
                     Ok(Verdict::InUndated(resource_type)) => {
                         shards.report(&report::undated(place), place);
-                        shards.resource(&resource_type, text, place);
+                        pen.write(&resource_type, text, shards, place);
                     }
                     Ok(Verdict::Later) => shards.report(&report::later(place), place),
                 }
             }
-            Self::Collect(..) | Self::Accompany(..) if superseded => {}
+            Self::Collect(..) | Self::Accompany { .. } if superseded => {}
             Self::Collect(collector, vetoes) => {
                 // What is withheld is not exported, so nothing goes with it.
                 if !vetoes.withholds_line(text, sets) {
                     collector.look(text, sets, |found| shards.found(found));
                 }
             }
-            Self::Accompany(context, vetoes) => {
+            Self::Accompany { context, vetoes, pen } => {
                 let resource_type = context.judge(text, sets);
                 if let Some(resource_type) = resource_type.filter(|t| !vetoes.withholds(t.as_str(), text, sets)) {
-                    shards.resource(&resource_type, text, place);
+                    pen.write(&resource_type, text, shards, place);
                 }
             }
             // The resource is there again, or was deleted once more.

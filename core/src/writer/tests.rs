@@ -33,6 +33,7 @@ fn plan() -> ExportPlan {
         withheld: Default::default(),
         since: Some(Timestamp::from_millis(0)),
         until: None,
+        elements: Default::default(),
         provenance: Default::default(),
         organize: Default::default(),
         notices: vec![crate::outcome::Issue::information("a notice of the kick-off")],

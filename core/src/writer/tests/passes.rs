@@ -216,3 +216,15 @@ fn a_set_is_taken_once_and_only_where_it_is_wanted() {
     let empty = SetBuilder::new(SetWanted::Vetoes, 1).seal().unwrap();
     assert_eq!(writer.add_set(Set::load(SetWanted::Vetoes, &empty).unwrap()), Err(WriterError::UnwantedSet));
 }
+
+#[test]
+fn elements_trim_what_is_written_and_not_what_is_asked_of_it() {
+    let elements = crate::elements::Elements::parse(&["Observation.code"], &crate::Definitions::R4).unwrap();
+    let trimmed = run_pass(&ExportPlan { elements, ..group() }, Pass::Main, "", DATA);
+    let text = String::from_utf8(trimmed).unwrap();
+    let observation = text.lines().find(|line| line.contains("\"o1\"")).unwrap();
+    assert!(!observation.contains("subject") && observation.contains("SUBSETTED"), "{observation}");
+    assert!(!text.lines().any(|line| line.contains("\"o2\"")), "another patient's, though the subject would be cut");
+    let patient = text.lines().find(|line| line.contains("\"p1\"")).unwrap();
+    assert!(patient.contains("generalPractitioner") && !patient.contains("SUBSETTED"), "BD-ELEM-07");
+}
