@@ -28,10 +28,10 @@ use crate::{
 pub use checkpoint::{Checkpoint, KindProgress, Resume};
 use context::{Collector, Context};
 use deleted::Deletions;
-use pen::Pen;
 pub use digest::Digester;
 pub use limits::{Layout, WriterLimits};
 pub use output::Output;
+use pen::Pen;
 use select::{Selector, Verdict};
 use shards::{Place, Shards};
 use veto::Vetoes;
@@ -336,7 +336,11 @@ impl<'p> Work<'p> {
     fn new(plan: &ExportPlan, pass: Pass, population: Option<Population<'p>>) -> Result<Self, WriterError> {
         let vetoes = Vetoes::new(plan);
         Ok(match pass {
-            Pass::Main => Self::Select { selector: Selector::new(&plan.of_main_pass(), population)?, vetoes, pen: Pen::new(plan)? },
+            Pass::Main => Self::Select {
+                selector: Selector::new(&plan.of_main_pass(), population)?,
+                vetoes,
+                pen: Pen::new(plan)?,
+            },
             Pass::Collect(collection) => Self::Collect(Box::new(Collector::new(plan, collection, population)?), vetoes),
             Pass::Context => {
                 if plan.has_listed_patients() != population.is_some() {

@@ -51,15 +51,19 @@ pub(super) struct Serve {
     /// The origin of web pages that may read answers, such as http://localhost:5173
     #[arg(long, value_name = "ORIGIN")]
     cors: Option<String>,
-    /// The edition of the guide to speak
-    #[arg(long, value_enum, default_value_t = EditionName::Three)]
-    edition: EditionName,
-    /// How long output files are kept, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 24 * 60 * 60)]
-    retention: u64,
-    /// Unfinished exports at once
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    jobs: u32,
+    /// A JSON file of settings, such as {"supporting":"all"}: members of the endpoint configuration, without baseUrl, auth,
+    /// hosts and insecureHttp, which follow from where the server listens
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The edition of the guide to speak [default: 3]
+    #[arg(long, value_enum)]
+    edition: Option<EditionName>,
+    /// How long output files are kept, in seconds [default: a day]
+    #[arg(long, value_name = "SECONDS")]
+    retention: Option<u64>,
+    /// Unfinished exports at once [default: 5]
+    #[arg(long, value_name = "N")]
+    jobs: Option<u32>,
     #[command(flatten)]
     shards: super::export::Shards,
     /// An engine component file to run instead of the one built in
@@ -126,7 +130,7 @@ impl Serve {
         );
         let listener = serve::listen(self.listen).await?;
         let address = listener.local_addr()?;
-        let config = self.config(address);
+        let config = self.config(address)?;
         let engines = match &self.component {
             None => Component::embedded(&config, ComponentLimits::default())?,
             Some(file) => Component::from_file(file, &config, ComponentLimits::default())
@@ -145,17 +149,36 @@ impl Serve {
         Server::open(exporter, self.cors).run(listener, stop()).await
     }
 
-    fn config(&self, address: SocketAddr) -> EndpointConfig {
-        let port = address.port();
-        EndpointConfig {
+    /// What the file says, then what the command line says.
+    fn config(&self, address: SocketAddr) -> anyhow::Result<EndpointConfig> {
+        let base_url = format!("http://{address}/fhir");
+        let given = match &self.config {
+            None => EndpointConfig::new(base_url, Auth::None),
+            Some(file) => {
+                settings(file, &base_url).with_context(|| format!("in the settings file `{}`", file.display()))?
+            }
+        };
+        Ok(EndpointConfig {
             insecure_http: true,
-            hosts: vec![address.to_string(), format!("localhost:{port}")],
-            edition: self.edition.into(),
-            retention_seconds: self.retention,
-            jobs_per_client_max: self.jobs.max(1),
-            ..EndpointConfig::new(format!("http://{address}/fhir"), Auth::None)
-        }
+            hosts: vec![address.to_string(), format!("localhost:{}", address.port())],
+            edition: self.edition.map_or(given.edition, Into::into),
+            retention_seconds: self.retention.unwrap_or(given.retention_seconds),
+            jobs_per_client_max: self.jobs.unwrap_or(given.jobs_per_client_max).max(1),
+            ..given
+        })
     }
+}
+
+/// Reads a settings file. The core reads its members, and refuses those that it does not know.
+fn settings(file: &Path, base_url: &str) -> anyhow::Result<EndpointConfig> {
+    let mut members: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(file)?)?;
+    for ours in ["baseUrl", "auth", "hosts", "insecureHttp"] {
+        anyhow::ensure!(!members.contains_key(ours), "`{ours}` follows from where the server listens");
+    }
+    members.insert("baseUrl".into(), base_url.into());
+    members.insert("auth".into(), "none".into());
+    Ok(EndpointConfig::from_json(&serde_json::Value::Object(members).to_string())?)
 }
 
 /// A folder for this user alone: it will hold patient data.
