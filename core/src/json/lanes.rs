@@ -18,6 +18,12 @@ pub(super) trait Lanes: Copy {
     /// The opening and the closing brackets of both kinds, which differ in one bit of the byte.
     fn brackets(self, block: Self::Block) -> (u64, u64);
 
+    /// The bytes that are rare in a line: control characters, backslashes, and what is beyond ASCII.
+    fn unusual(self, block: Self::Block) -> u64;
+
+    /// The bytes beyond ASCII.
+    fn beyond_ascii(self, block: Self::Block) -> u64;
+
     /// For each bit, whether the number of bits up to and with it is odd.
     fn running_parity(self, mut bits: u64) -> u64 {
         bits ^= bits << 1;
@@ -94,6 +100,16 @@ pub(super) trait Lanes: Copy {
 /// The bytes of a block.
 pub(super) const WIDTH: usize = 64;
 
+/// The last bytes of a line, filled up with zeros to a block.
+#[inline(never)]
+pub(super) fn filled_up(rest: &[u8]) -> [u8; WIDTH] {
+    let mut bytes = [0; WIDTH];
+    for (to, from) in bytes.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    bytes
+}
+
 const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
 
 /// Eight bytes at a time in an ordinary register: what every machine can do.
@@ -123,6 +139,21 @@ impl Lanes for Portable {
         let is = |byte| gather(block, |word| zero_bytes((word | every(0x20)) ^ every(byte)));
         (is(b'{'), is(b'}'))
     }
+
+    #[inline(always)]
+    fn unusual(self, block: Self::Block) -> u64 {
+        let low = every(0x7F);
+        gather(block, |word| {
+            // Adding what is missing to 0x80 sets the high bit of what is not below a space.
+            let below_space = !((word & low) + every(0x80 - b' '));
+            below_space | zero_bytes(word ^ every(b'\\')) | word
+        })
+    }
+
+    #[inline(always)]
+    fn beyond_ascii(self, block: Self::Block) -> u64 {
+        gather(block, |word| word)
+    }
 }
 
 /// The high bits of the bytes of all words, as a mask.
@@ -130,7 +161,7 @@ impl Lanes for Portable {
 fn gather(block: [u64; 8], high_bits: impl Fn(u64) -> u64) -> u64 {
     block.iter().rev().fold(0, |mask, word| {
         // The factor brings the lowest bit of byte n to bit n of the highest byte.
-        let eight = (high_bits(*word) >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        let eight = (high_bits(*word) >> 7 & every(1)).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         mask << 8 | eight
     })
 }

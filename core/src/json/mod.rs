@@ -8,6 +8,7 @@ mod references;
 mod simd;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod walk;
 
 use serde::Serialize;
@@ -17,6 +18,7 @@ pub(crate) use element::{Element, Items, Members, Name};
 pub(crate) use header::string_of;
 pub use header::{Header, LineError};
 pub(crate) use references::{elements, members, references};
+pub(crate) use validate::validate;
 
 /// The undecoded JSON text of a captured element.
 pub(crate) type RawElement = RawValue;

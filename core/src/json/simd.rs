@@ -135,6 +135,26 @@ mod x86 {
             };
             (self.equal(folded, b'{'), self.equal(folded, b'}'))
         }
+
+        #[inline(always)]
+        fn unusual(self, block: Self::Block) -> u64 {
+            let [a, b, c, d] = block;
+            // SAFETY: every x86-64 has SSE2.
+            unsafe {
+                let (space, backslash) = (_mm_set1_epi8(0x20), _mm_set1_epi8(0x5C));
+                // Bytes are compared as signed, so what is beyond ASCII is below a space too.
+                let unusual = |part| _mm_or_si128(_mm_cmplt_epi8(part, space), _mm_cmpeq_epi8(part, backslash));
+                self.beyond_ascii([unusual(a), unusual(b), unusual(c), unusual(d)])
+            }
+        }
+
+        #[inline(always)]
+        fn beyond_ascii(self, block: Self::Block) -> u64 {
+            let [a, b, c, d] = block;
+            // SAFETY: every x86-64 has SSE2.
+            let high_bits = |part| u64::from(unsafe { _mm_movemask_epi8(part) }.cast_unsigned());
+            high_bits(a) | high_bits(b) << 16 | high_bits(c) << 32 | high_bits(d) << 48
+        }
     }
 
     /// AVX2 and the bit instructions that came before or with it.
@@ -194,6 +214,27 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn unusual(self, block: Self::Block) -> u64 {
+            let [low, high] = block;
+            // SAFETY: `self` says that the machine has AVX2.
+            unsafe {
+                let (space, backslash) = (_mm256_set1_epi8(0x20), _mm256_set1_epi8(0x5C));
+                // Bytes are compared as signed, so what is beyond ASCII is below a space too.
+                let low = _mm256_or_si256(_mm256_cmpgt_epi8(space, low), _mm256_cmpeq_epi8(low, backslash));
+                let high = _mm256_or_si256(_mm256_cmpgt_epi8(space, high), _mm256_cmpeq_epi8(high, backslash));
+                self.beyond_ascii([low, high])
+            }
+        }
+
+        #[inline(always)]
+        fn beyond_ascii(self, block: Self::Block) -> u64 {
+            let [low, high] = block;
+            // SAFETY: `self` says that the machine has AVX2.
+            let (low, high) = unsafe { (_mm256_movemask_epi8(low), _mm256_movemask_epi8(high)) };
+            u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32
+        }
+
+        #[inline(always)]
         fn running_parity(self, bits: u64) -> u64 {
             // SAFETY: `self` says that the machine has PCLMULQDQ.
             unsafe {
@@ -226,21 +267,33 @@ mod wasm {
 
         #[inline(always)]
         fn equal(self, block: Self::Block, byte: u8) -> u64 {
+            let [a, b, c, d] = block;
             let byte = u8x16_splat(byte);
-            mask(block, |part| u8x16_eq(part, byte))
+            self.beyond_ascii([u8x16_eq(a, byte), u8x16_eq(b, byte), u8x16_eq(c, byte), u8x16_eq(d, byte)])
         }
 
         #[inline(always)]
         fn brackets(self, block: Self::Block) -> (u64, u64) {
-            let folded = block.map(|part| v128_or(part, u8x16_splat(0x20)));
+            let [a, b, c, d] = block;
+            let bit = u8x16_splat(0x20);
+            let folded = [v128_or(a, bit), v128_or(b, bit), v128_or(c, bit), v128_or(d, bit)];
             (self.equal(folded, b'{'), self.equal(folded, b'}'))
         }
-    }
 
-    /// The high bits of what becomes of each byte.
-    #[inline(always)]
-    fn mask(block: [v128; 4], become_of: impl Fn(v128) -> v128) -> u64 {
-        let [a, b, c, d] = block.map(|part| u64::from(u8x16_bitmask(become_of(part))));
-        a | b << 16 | c << 32 | d << 48
+        #[inline(always)]
+        fn unusual(self, block: Self::Block) -> u64 {
+            let [a, b, c, d] = block;
+            let (space, backslash) = (i8x16_splat(0x20), i8x16_splat(0x5C));
+            // Bytes are compared as signed, so what is beyond ASCII is below a space too.
+            let unusual = |part| v128_or(i8x16_lt(part, space), i8x16_eq(part, backslash));
+            self.beyond_ascii([unusual(a), unusual(b), unusual(c), unusual(d)])
+        }
+
+        #[inline(always)]
+        fn beyond_ascii(self, block: Self::Block) -> u64 {
+            let [a, b, c, d] = block;
+            let high_bits = |part| u64::from(u8x16_bitmask(part));
+            high_bits(a) | high_bits(b) << 16 | high_bits(c) << 32 | high_bits(d) << 48
+        }
     }
 }

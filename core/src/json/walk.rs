@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{
-    lanes::{Lanes, WIDTH},
+    lanes::{Lanes, WIDTH, filled_up},
     simd::{Level, Task},
 };
 
@@ -240,15 +240,6 @@ fn load<L: Lanes>(lanes: L, text: Text<'_>, at: usize) -> Option<L::Block> {
     let rest = text.line.get(at..)?;
     Some(match rest.first_chunk() {
         Some(bytes) => lanes.load(bytes),
-        None => lanes.load(&tail(rest)),
+        None => lanes.load(&filled_up(rest)),
     })
-}
-
-#[inline(never)]
-fn tail(rest: &[u8]) -> [u8; WIDTH] {
-    let mut bytes = [0; WIDTH];
-    for (to, from) in bytes.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    bytes
 }

@@ -23,10 +23,12 @@ pub(super) enum Bug {
     LastQuoteOfBlockLost,
     TabIsNoSpace,
     ScalarRunsOverBracket,
+    ControlCharactersUnseen,
+    BeyondAsciiUnseen,
 }
 
 impl Bug {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::RunsOfBackslashes,
         Self::EscapesIgnored,
         Self::EscapeLostAtBorder,
@@ -40,6 +42,8 @@ impl Bug {
         Self::LastQuoteOfBlockLost,
         Self::TabIsNoSpace,
         Self::ScalarRunsOverBracket,
+        Self::ControlCharactersUnseen,
+        Self::BeyondAsciiUnseen,
     ];
 }
 
@@ -60,6 +64,17 @@ impl Lanes for Planted {
             return (self.equal(block, b'{'), self.equal(block, b'}'));
         }
         Portable.brackets(block)
+    }
+
+    fn unusual(self, block: Self::Block) -> u64 {
+        if self.0 == Bug::ControlCharactersUnseen {
+            return Portable.equal(block, b'\\') | Portable.beyond_ascii(block);
+        }
+        Portable.unusual(block)
+    }
+
+    fn beyond_ascii(self, block: Self::Block) -> u64 {
+        if self.0 == Bug::BeyondAsciiUnseen { 0 } else { Portable.beyond_ascii(block) }
     }
 
     fn running_parity(self, bits: u64) -> u64 {
