@@ -65,6 +65,7 @@
 
 mod definitions;
 mod edition;
+mod hash;
 mod json;
 mod phi;
 pub mod plan;

@@ -1,0 +1,235 @@
+//! Who is exported: a flat, exact set of patient ids, built once when the job begins and borrowed by any number of writers.
+
+mod builder;
+
+use std::{borrow::Cow, fmt};
+
+use crate::hash::{hash, tag};
+
+pub use builder::PopulationBuilder;
+
+/// A set of patient ids as one block of position-independent bytes: it can be stored, mapped, or sent as it is.
+///
+/// Layout (little endian): magic `EHIP0002`; `count: u32`; `buckets: u32`; `count + 1` offsets (`u32`) into the text;
+/// the buckets; the ids in the order in which they were added, without separators. A bucket is the low half of an id's
+/// hash (`u32`) and its place in that order plus one (`u32`), or zero if it is empty. An id stands in the first free
+/// bucket from where the high half of its hash points. Membership is by comparison of ids, never by hash alone.
+#[derive(Clone)]
+pub struct Population<'p> {
+    count: usize,
+    offsets: Cow<'p, [u8]>,
+    buckets: Cow<'p, [u8]>,
+    text: Cow<'p, [u8]>,
+}
+
+impl<'p> Population<'p> {
+    /// Reads a block made by [`PopulationBuilder::seal`].
+    pub fn load(block: &'p [u8]) -> Result<Self, PopulationError> {
+        Self::cut(block).filter(Population::is_sound).ok_or(PopulationError::Malformed)
+    }
+
+    fn cut(block: &'p [u8]) -> Option<Self> {
+        let (head, rest) = block.strip_prefix(MAGIC)?.split_at_checked(8)?;
+        let (count, buckets) = (word(head, 0)?, word(head, 1)?);
+        let (offsets, rest) = rest.split_at_checked(count.checked_add(1)?.checked_mul(4)?)?;
+        let (buckets, text) = rest.split_at_checked(buckets.checked_mul(BUCKET_BYTES)?)?;
+        let borrowed = Cow::Borrowed;
+        Some(Self { count, offsets: borrowed(offsets), buckets: borrowed(buckets), text: borrowed(text) })
+    }
+
+    /// The same, owning its bytes.
+    pub fn into_owned(self) -> Population<'static> {
+        Population {
+            count: self.count,
+            offsets: Cow::Owned(self.offsets.into_owned()),
+            buckets: Cow::Owned(self.buckets.into_owned()),
+            text: Cow::Owned(self.text.into_owned()),
+        }
+    }
+
+    /// How many patients.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether nobody is listed. An empty population exports nobody.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether that patient is listed.
+    pub fn contains(&self, id: &str) -> bool {
+        self.place(id.as_bytes()).is_some()
+    }
+
+    /// Where in the order of ids one stands.
+    fn place(&self, id: &[u8]) -> Option<usize> {
+        let (buckets, _) = self.buckets.as_chunks::<BUCKET_BYTES>();
+        let hash = hash(id);
+        let mut bucket = first_bucket(hash, buckets.len());
+        for _ in 0..buckets.len() {
+            // The tag is compared before the text is touched: the text is in memory, and far away.
+            let (tag_found, occupant) = unpack(buckets.get(bucket)?);
+            let place = usize::try_from(occupant.checked_sub(1)?).ok()?;
+            if tag_found == tag(hash) && self.id(place) == Some(id) {
+                return Some(place);
+            }
+            bucket = after(bucket, buckets.len());
+        }
+        None
+    }
+
+    fn id(&self, place: usize) -> Option<&[u8]> {
+        self.text.get(word(&self.offsets, place)?..word(&self.offsets, place + 1)?)
+    }
+
+    /// A damaged block must not read as another population that happens to work: the ids fill the text, each is found
+    /// where it stands, so no two are the same, and no bucket leads anywhere else.
+    fn is_sound(&self) -> bool {
+        let ends = [(0, 0), (self.count, self.text.len())];
+        let is_whole = ends.iter().all(|(place, offset)| word(&self.offsets, *place) == Some(*offset));
+        let (buckets, _) = self.buckets.as_chunks::<BUCKET_BYTES>();
+        let occupied = buckets.iter().filter(|bucket| **bucket != [0; BUCKET_BYTES]).count();
+        let is_found = |place| self.id(place).is_some_and(|id| is_id(id) && self.place(id) == Some(place));
+        is_whole && buckets.len() == bucket_count(self.count) && occupied == self.count && (0..self.count).all(is_found)
+    }
+}
+
+/// Shows the size only.
+impl fmt::Debug for Population<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Population({} patients)", self.count)
+    }
+}
+
+/// Why a population cannot be built or read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PopulationError {
+    /// The bytes are not a population block.
+    Malformed,
+    /// A text is not a FHIR id.
+    MalformedId,
+    /// More patients than a population holds.
+    TooMany,
+}
+
+impl fmt::Display for PopulationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("the bytes are not a population block"),
+            Self::MalformedId => f.write_str("a listed patient has an id that is not a FHIR id"),
+            Self::TooMany => write!(f, "more than {PATIENTS_MAX} patients in one population"),
+        }
+    }
+}
+
+impl std::error::Error for PopulationError {}
+
+fn is_id(id: &[u8]) -> bool {
+    std::str::from_utf8(id).is_ok_and(crate::reference::is_id)
+}
+
+fn word(bytes: &[u8], index: usize) -> Option<usize> {
+    let (words, _) = bytes.as_chunks::<4>();
+    usize::try_from(u32::from_le_bytes(*words.get(index)?)).ok()
+}
+
+fn unpack(bucket: &[u8; BUCKET_BYTES]) -> (u32, u32) {
+    let [tag @ .., a, b, c, d] = *bucket;
+    (u32::from_le_bytes(tag), u32::from_le_bytes([a, b, c, d]))
+}
+
+/// Half as many again as ids: a search looks at five buckets of a cache line or two before it gives up.
+fn bucket_count(ids: usize) -> usize {
+    ids + ids.div_ceil(2)
+}
+
+/// Where a search begins: the high half of the hash, scaled to the number of buckets.
+fn first_bucket(hash: u64, buckets: usize) -> usize {
+    usize::try_from(((hash >> 32) * buckets as u64) >> 32).unwrap_or(0)
+}
+
+fn after(bucket: usize, buckets: usize) -> usize {
+    if bucket + 1 == buckets { 0 } else { bucket + 1 }
+}
+
+const MAGIC: &[u8; 8] = b"EHIP0002";
+
+const BUCKET_BYTES: usize = 8;
+
+/// 64 bytes an id at most, so that text offsets stay below 2^32. Larger populations are split over partitions.
+const PATIENTS_MAX: usize = 50_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(ids: impl IntoIterator<Item = String>) -> Vec<u8> {
+        let mut builder = PopulationBuilder::default();
+        ids.into_iter().for_each(|id| builder.push(&id).unwrap());
+        builder.seal()
+    }
+
+    #[test]
+    fn membership_is_exact() {
+        let listed = (0..1000).map(|i| format!("p{}", i * 2));
+        let block = block(listed.chain([String::from("p4")]));
+        let population = Population::load(&block).unwrap();
+        assert_eq!(population.len(), 1000);
+        for i in 0..2002 {
+            assert_eq!(population.contains(&format!("p{i}")), i % 2 == 0 && i < 2000, "p{i}");
+        }
+        assert!(!population.contains("") && !population.contains("p") && !population.contains("p40x"));
+        assert_eq!(format!("{population:?}"), "Population(1000 patients)");
+        assert!(population.into_owned().contains("p0"));
+    }
+
+    #[test]
+    fn every_size_is_exact() {
+        for size in 0..70 {
+            let block = block((0..size).map(|i| format!("{i}-{}", "x".repeat(i % 62))));
+            let population = Population::load(&block).unwrap();
+            assert_eq!(population.len(), size);
+            for i in 0..70 {
+                assert_eq!(population.contains(&format!("{i}-{}", "x".repeat(i % 62))), i < size, "{i} of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_population_holds_nobody() {
+        let block = PopulationBuilder::default().seal();
+        let population = Population::load(&block).unwrap();
+        assert!(population.is_empty() && !population.contains("") && !population.contains("p"));
+    }
+
+    #[test]
+    fn damaged_blocks_are_refused() {
+        let whole = block(["a", "b", "c", "ab"].map(String::from));
+        for cut in 0..whole.len() {
+            assert!(Population::load(&whole[..cut]).is_err(), "cut at {cut}");
+        }
+        let mut longer = whole.clone();
+        longer.push(b'd');
+        assert!(Population::load(&longer).is_err());
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(Population::load(&damaged).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+        assert_eq!(PopulationBuilder::default().push("a/b"), Err(PopulationError::MalformedId));
+    }
+
+    #[test]
+    fn a_block_may_lie_anywhere_and_is_small() {
+        let ids = 10_000;
+        let block = block((0..ids).map(|i| format!("{i:036}")));
+        assert!(block.len() <= ids * (36 + 4 + 12) + 32, "{}", block.len());
+        let mut moved = vec![0; 1];
+        moved.extend_from_slice(&block);
+        assert!(Population::load(&moved[1..]).unwrap().contains(&format!("{:036}", ids - 1)));
+    }
+}
