@@ -1,6 +1,7 @@
-//! A fixed hash: the same on every machine and in every run.
+//! A fixed hash and a table over it: the same buckets on every machine and in every run.
 //!
-//! It says where to look and what to pass over; that two things are the same is said by comparing them.
+//! Only ever asked, never iterated, so that no order leaks out of it. A hash says where to look and what to pass over;
+//! that two things are the same is said by comparing them.
 
 /// The hash of a text. It is part of stored formats: it never changes.
 pub(crate) fn hash(text: &[u8]) -> u64 {
@@ -10,10 +11,68 @@ pub(crate) fn hash(text: &[u8]) -> u64 {
     if rest.is_empty() { state } else { mix(state, last_word(rest)) }
 }
 
+/// One hash of two, in this order.
+pub(crate) fn joined(one: u64, other: u64) -> u64 {
+    mix(one.rotate_left(32), other)
+}
+
+/// An open-addressing table from hashes to numbers, built once.
+pub(crate) struct HashIndex {
+    buckets: Box<[Bucket]>,
+}
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    tag: u32,
+    /// The number plus one; zero if the bucket is empty.
+    occupant: u32,
+}
+
+impl HashIndex {
+    /// Several numbers may be filed under one hash, and one under several.
+    pub(crate) fn new(entries: &[(u64, u32)]) -> Self {
+        // At most half full, so that a search ends soon, and ends at all.
+        let empty = Bucket { tag: 0, occupant: 0 };
+        let mut buckets = vec![empty; (entries.len() * 2).next_power_of_two()].into_boxed_slice();
+        let mask = buckets.len() - 1;
+        for (hash, number) in entries {
+            let mut place = first_place(*hash) & mask;
+            while let Some(bucket) = buckets.get_mut(place) {
+                if bucket.occupant == 0 {
+                    *bucket = Bucket { tag: tag(*hash), occupant: number.saturating_add(1) };
+                    break;
+                }
+                place = (place + 1) & mask;
+            }
+        }
+        Self { buckets }
+    }
+
+    /// The first of the numbers perhaps filed under a hash for which `is_it` says yes.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let mask = self.buckets.len().wrapping_sub(1);
+        let mut place = first_place(hash) & mask;
+        loop {
+            let bucket = self.buckets.get(place)?;
+            let number = bucket.occupant.checked_sub(1)?;
+            if bucket.tag == tag(hash) && is_it(number) {
+                return Some(number);
+            }
+            place = (place + 1) & mask;
+        }
+    }
+}
+
 /// The part of a hash that is compared before anything else is.
 pub(crate) fn tag(hash: u64) -> u32 {
     // Truncation is the point.
     hash as u32
+}
+
+fn first_place(hash: u64) -> usize {
+    // The half that is not the tag.
+    (hash >> 32) as usize
 }
 
 /// Up to 7 bytes as a number.
@@ -54,6 +113,22 @@ mod tests {
         let low: BTreeSet<_> = hashes.iter().map(|hash| hash & 0xfff).collect();
         let high: BTreeSet<_> = hashes.iter().map(|hash| hash >> 52).collect();
         assert!(low.len() > 4000 && high.len() > 4000, "{} {}", low.len(), high.len());
+        assert_ne!(joined(hash(b"a"), hash(b"b")), joined(hash(b"b"), hash(b"a")));
+    }
+
+    #[test]
+    fn what_is_filed_is_found_and_nothing_else() {
+        let entries: Vec<(u64, u32)> = (0..1000).map(|n: u32| (hash(&n.to_le_bytes()), n)).collect();
+        let index = HashIndex::new(&entries);
+        for (hash, number) in &entries {
+            assert_eq!(index.find(*hash, |found| found == *number), Some(*number));
+            assert_eq!(index.find(*hash, |_| false), None);
+        }
+        assert_eq!(index.find(hash(b"absent"), |_| true), None);
+        assert_eq!(HashIndex::new(&[]).find(0, |_| true), None);
+        // All under one hash: each is found, whatever the hash.
+        let same = HashIndex::new(&[(u64::MAX, 0), (u64::MAX, 1), (u64::MAX, u32::MAX - 1)]);
+        assert_eq!(same.find(u64::MAX, |found| found == u32::MAX - 1), Some(u32::MAX - 1));
     }
 
     const VECTORS: &[(&str, u64)] = &[

@@ -73,6 +73,16 @@ impl<'l> Name<'l> {
         if self.escaped { self.decoded().is_some_and(|own| own == name) } else { self.text == name.as_bytes() }
     }
 
+    /// As it stands in the line, between the quotes.
+    pub(crate) fn text(self) -> &'l [u8] {
+        self.0
+    }
+
+    /// Whether it has to be decoded to be read.
+    pub(crate) fn is_escaped(self) -> bool {
+        self.0.contains(&b'\\')
+    }
+
     /// The decoded name; `None` if it is no valid string.
     pub(crate) fn decoded(self) -> Option<Cow<'l, str>> {
         decode(self.text)

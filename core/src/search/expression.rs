@@ -5,7 +5,7 @@
 pub(super) struct Expression<'d>(pub(super) &'d str);
 
 /// One way from a resource, or from a composite's context, to values of one FHIR type.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Branch<'d> {
     pub(super) route: Route<'d>,
     /// The FHIR type of the values.
@@ -14,7 +14,7 @@ pub(super) struct Branch<'d> {
     pub(super) resolves_to: Option<&'d str>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Route<'d> {
     /// Down from where the expression starts.
     Path(Path<'d>),
@@ -24,18 +24,17 @@ pub(super) enum Route<'d> {
     HoldsOtherThanFalse(&'d str),
 }
 
-/// Steps joined by `.`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Path<'d>(&'d str);
+/// Steps down, one after the other.
+pub(super) type Path<'d> = Box<[Step<'d>]>;
 
 /// One step down: a property, and which of its values count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step<'d> {
     pub(super) property: &'d str,
     pub(super) condition: Option<Condition<'d>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Condition<'d> {
     /// The value at that place, from 0.
     At(usize),
@@ -61,20 +60,19 @@ impl<'d> Branch<'d> {
     }
 
     /// The first property, or properties, of a route from the resource. None if the route is the resource.
-    pub(super) fn roots(self) -> impl Iterator<Item = &'d str> + use<'d> {
-        let (path, properties) = match self.route {
-            Route::Path(path) | Route::FromResource(path) => (Some(path), ""),
-            Route::HoldsOtherThanFalse(properties) => (None, properties),
+    pub(super) fn roots(&self) -> impl Iterator<Item = &'d str> + use<'d> {
+        let (first, properties) = match &self.route {
+            Route::Path(path) | Route::FromResource(path) => (path.first().map(|step| step.property), ""),
+            Route::HoldsOtherThanFalse(properties) => (None, *properties),
         };
-        let first = path.and_then(Path::split_first).map(|(step, _)| step.property);
         first.into_iter().chain(properties.split(',').filter(|property| !property.is_empty()))
     }
 
-    pub(super) fn is_resource(self) -> bool {
-        matches!(self.route, Route::Path(Path("")))
+    pub(super) fn is_resource(&self) -> bool {
+        matches!(&self.route, Route::Path(path) if path.is_empty())
     }
 
-    pub(super) fn starts_at_resource(self) -> bool {
+    pub(super) fn starts_at_resource(&self) -> bool {
         matches!(self.route, Route::FromResource(_))
     }
 }
@@ -84,18 +82,29 @@ impl<'d> Route<'d> {
         if let Some(properties) = text.strip_prefix('?') {
             Self::HoldsOtherThanFalse(properties)
         } else if let Some(path) = text.strip_prefix('%') {
-            Self::FromResource(Path(path))
+            Self::FromResource(read_path(path))
         } else {
-            Self::Path(Path(text))
+            Self::Path(read_path(text))
         }
     }
 }
 
-impl<'d> Path<'d> {
-    /// The first step and the path after it.
-    pub(super) fn split_first(self) -> Option<(Step<'d>, Self)> {
-        let end = self.0.find(['.', '[']).unwrap_or(self.0.len());
-        let (property, rest) = self.0.split_at_checked(end)?;
+/// Steps joined by `.`.
+fn read_path(text: &str) -> Path<'_> {
+    let mut rest = text;
+    let steps = std::iter::from_fn(|| {
+        let (step, behind) = Step::split_first(rest)?;
+        rest = behind;
+        Some(step)
+    });
+    steps.collect()
+}
+
+impl<'d> Step<'d> {
+    /// The first step of a path and the path after it.
+    fn split_first(path: &'d str) -> Option<(Self, &'d str)> {
+        let end = path.find(['.', '[']).unwrap_or(path.len());
+        let (property, rest) = path.split_at_checked(end)?;
         if property.is_empty() {
             return None;
         }
@@ -104,16 +113,22 @@ impl<'d> Path<'d> {
             Some((condition, rest)) => (Some(Condition::read(condition)?), rest),
             None => (None, rest),
         };
-        Some((Step { property, condition }, Path(rest.strip_prefix('.').unwrap_or(rest))))
+        Some((Self { property, condition }, rest.strip_prefix('.').unwrap_or(rest)))
     }
 }
 
 impl<'d> Condition<'d> {
     fn read(text: &'d str) -> Option<Self> {
         match text.split_once('=') {
-            Some((path, text)) => Some(Self::Equals { path: Path(path), text }),
+            Some((path, text)) => Some(Self::Equals { path: path.split('.').map(Step::plain).collect(), text }),
             None => text.parse().ok().map(Self::At),
         }
+    }
+}
+
+impl<'d> Step<'d> {
+    fn plain(property: &'d str) -> Self {
+        Self { property, condition: None }
     }
 }
 
@@ -123,15 +138,12 @@ mod tests {
 
     #[test]
     fn a_path_is_cut_at_dots_outside_brackets() {
+        let path = read_path("item[extension.url=http://a.b/c].answer[0].valueReference");
+        let below = Box::new([Step::plain("extension"), Step::plain("url")]);
+        let url = Condition::Equals { path: below, text: "http://a.b/c" };
         let step = |property, condition| Step { property, condition };
-        let (first, rest) = Path("item[extension.url=http://a.b/c].answer[0].valueReference").split_first().unwrap();
-        let condition = Condition::Equals { path: Path("extension.url"), text: "http://a.b/c" };
-        assert_eq!(first, step("item", Some(condition)));
-        let (second, rest) = rest.split_first().unwrap();
-        assert_eq!(second, step("answer", Some(Condition::At(0))));
-        let (third, rest) = rest.split_first().unwrap();
-        assert_eq!(third, step("valueReference", None));
-        assert_eq!(rest.split_first(), None);
+        let expected = [step("item", Some(url)), step("answer", Some(Condition::At(0))), Step::plain("valueReference")];
+        assert_eq!(*path, expected);
     }
 
     #[test]
@@ -151,18 +163,28 @@ mod tests {
             for text in texts.filter(|text| !text.is_empty()) {
                 let branches: Vec<_> = Expression(text).branches().collect();
                 assert_eq!(branches.len(), text.split('|').count(), "{line}");
-                for branch in branches {
+                for (branch, text) in branches.iter().zip(text.split('|')) {
                     assert!(branch.kind.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{line}");
                     assert!(branch.resolves_to.is_none() || branch.kind == "Reference", "{line}");
-                    let (Route::Path(mut path) | Route::FromResource(mut path)) = branch.route else { continue };
-                    while let Some((step, rest)) = path.split_first() {
-                        assert!(step.property.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{line}");
-                        path = rest;
-                    }
-                    assert_eq!(path, Path(""), "{line}");
+                    let (Route::Path(path) | Route::FromResource(path)) = &branch.route else { continue };
+                    let (route, _) = text.rsplit_once(':').unwrap();
+                    assert_eq!(written(path), route.trim_start_matches('%'), "{line}");
                 }
             }
         }
+    }
+
+    fn written(path: &[Step<'_>]) -> String {
+        let steps = path.iter().map(|step| {
+            assert!(step.property.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            let condition = match &step.condition {
+                None => String::new(),
+                Some(Condition::At(place)) => format!("[{place}]"),
+                Some(Condition::Equals { path, text }) => format!("[{}={text}]", written(path)),
+            };
+            format!("{}{condition}", step.property)
+        });
+        steps.collect::<Vec<_>>().join(".")
     }
 
     #[test]

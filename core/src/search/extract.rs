@@ -1,120 +1,253 @@
 //! Following expressions through the JSON text of a resource.
+//!
+//! What is found is handed to a visitor, value by value; nothing is collected. A visitor that has seen enough breaks.
 
-use std::borrow::Cow;
+use std::ops::ControlFlow;
 
-use crate::json::{self, RawElement, elements, members, string_of};
-use crate::reference::is_id;
+use crate::{json::Element, reference::is_id};
 
-use super::expression::{Branch, Condition, Expression, Path, Route, Step};
+use super::{
+    expression::{Branch, Condition, Expression, Path, Route, Step},
+    roots::{RootNames, Roots, Slot},
+};
 
 /// A value that a search parameter is about. Never an array, and never without content.
 #[derive(Clone, Copy)]
-pub struct Node<'l> {
+pub(crate) struct Node<'l> {
     /// Its JSON text.
-    pub raw: &'l RawElement,
+    pub(crate) element: Element<'l>,
     /// Its FHIR type: `Quantity`, `dateTime`, `Reference`. What the JSON text is need not fit.
-    pub kind: &'l str,
+    pub(crate) kind: &'l str,
 }
 
 /// Where the components of a composite search parameter look.
 #[derive(Clone, Copy)]
-pub enum Context<'l> {
+pub(crate) enum Context<'l> {
     /// The whole resource.
     Resource,
     /// An element of it.
-    Element(&'l RawElement),
+    Element(Element<'l>),
 }
 
-/// The values of an expression that starts at the resource.
-pub(super) fn from_roots<'l>(expression: Expression<'l>, roots: &[(Cow<'l, str>, &'l RawElement)]) -> Vec<Node<'l>> {
-    from_context(expression, Context::Resource, roots)
+/// An expression, ready for lines.
+pub(crate) struct Extraction<'d> {
+    ways: Box<[Way<'d>]>,
 }
 
-/// The values of an expression that starts at a composite's context.
-pub(super) fn from_context<'l>(
-    expression: Expression<'l>,
-    context: Context<'l>,
-    roots: &[(Cow<'l, str>, &'l RawElement)],
-) -> Vec<Node<'l>> {
-    let mut nodes = Vec::new();
-    let mut reached = Vec::new();
-    for branch in expression.branches() {
-        match (branch.route, context) {
-            (Route::HoldsOtherThanFalse(properties), _) => reached.extend(holds_other_than_false(properties, roots)),
-            (Route::Path(path), Context::Element(element)) => below(element, path, &mut reached),
-            (Route::Path(path), Context::Resource) | (Route::FromResource(path), _) => {
-                among(roots, path, &mut reached);
+struct Way<'d> {
+    start: Start<'d>,
+    /// The FHIR type of the values.
+    kind: &'d str,
+    /// The resource type that references must lead to.
+    resolves_to: Option<&'d str>,
+}
+
+enum Start<'d> {
+    /// At the context, which may be the resource: then the first step is to that slot.
+    Context { slot: Option<Slot>, path: Path<'d> },
+    /// At the resource, wherever the context is.
+    Resource { slot: Slot, path: Path<'d> },
+    /// Whether one of these has a value other than `false`.
+    HoldsOtherThanFalse(Box<[Slot]>),
+}
+
+impl<'d> Extraction<'d> {
+    /// An expression that starts at the resource.
+    pub(super) fn from_resource(expression: Expression<'d>, names: &mut RootNames<'d>) -> Self {
+        Self::new(expression, names, true)
+    }
+
+    /// A component's expression, which starts at a context. Whether that may be the resource.
+    pub(super) fn from_context(expression: Expression<'d>, names: &mut RootNames<'d>, may_be_resource: bool) -> Self {
+        Self::new(expression, names, may_be_resource)
+    }
+
+    fn new(expression: Expression<'d>, names: &mut RootNames<'d>, may_be_resource: bool) -> Self {
+        let way = |branch: Branch<'d>| {
+            let mut slots = branch.roots().map(|root| names.slot(root));
+            let start = match branch.route {
+                Route::Path(path) if may_be_resource => Start::Context { slot: slots.next(), path },
+                Route::Path(path) => Start::Context { slot: None, path },
+                Route::FromResource(path) => Start::Resource { slot: slots.next()?, path },
+                Route::HoldsOtherThanFalse(_) => Start::HoldsOtherThanFalse(slots.collect()),
+            };
+            Some(Way { start, kind: branch.kind, resolves_to: branch.resolves_to })
+        };
+        Self { ways: expression.branches().filter_map(way).collect() }
+    }
+
+    /// The root elements that it looks at.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.ways.iter().flat_map(|way| {
+            let (one, several) = match &way.start {
+                Start::Context { slot, .. } => (*slot, [].as_slice()),
+                Start::Resource { slot, .. } => (Some(*slot), [].as_slice()),
+                Start::HoldsOtherThanFalse(slots) => (None, &**slots),
+            };
+            one.into_iter().chain(several.iter().copied())
+        })
+    }
+
+    /// Whether what it finds in one root element does not depend on the others.
+    pub(crate) fn is_by_root(&self) -> bool {
+        self.ways.iter().all(|way| !matches!(way.start, Start::HoldsOtherThanFalse(_)))
+    }
+
+    /// The values in one root element, if they do not depend on others.
+    pub(crate) fn visit_root<'l>(
+        &self,
+        slot: Slot,
+        element: Element<'l>,
+        mut visit: impl FnMut(Node<'l>) -> ControlFlow<()>,
+    ) -> ControlFlow<()>
+    where
+        'd: 'l,
+    {
+        for way in &self.ways {
+            match &way.start {
+                Start::Context { slot: Some(start), path } | Start::Resource { slot: start, path }
+                    if *start == slot =>
+                {
+                    way.follow(element, path, &mut visit)?;
+                }
+                _ => {}
             }
         }
-        let kept = reached.drain(..).filter(|raw| is_kept(&branch, raw));
-        nodes.extend(kept.map(|raw| Node { raw, kind: branch.kind }));
+        ControlFlow::Continue(())
     }
-    nodes
+
+    /// The values in a resource. Those that hold nothing but an id or extensions are left out.
+    pub(crate) fn visit_resource<'l>(
+        &self,
+        roots: &Roots<'l>,
+        visit: impl FnMut(Node<'l>) -> ControlFlow<()>,
+    ) -> ControlFlow<()>
+    where
+        'd: 'l,
+    {
+        self.visit_context(Context::Resource, roots, visit)
+    }
+
+    /// The values in one of a composite's contexts.
+    pub(crate) fn visit_context<'l>(
+        &self,
+        context: Context<'l>,
+        roots: &Roots<'l>,
+        mut visit: impl FnMut(Node<'l>) -> ControlFlow<()>,
+    ) -> ControlFlow<()>
+    where
+        'd: 'l,
+    {
+        for way in &self.ways {
+            match (&way.start, context) {
+                (Start::Context { path, .. }, Context::Element(element)) => {
+                    below(element, path, &mut |found| way.keep(found, &mut visit))?;
+                }
+                (Start::Context { slot: Some(slot), path }, Context::Resource)
+                | (Start::Resource { slot, path }, _) => {
+                    if let Some(element) = roots.get(*slot) {
+                        way.follow(element, path, &mut visit)?;
+                    }
+                }
+                (Start::Context { slot: None, .. }, Context::Resource) => {}
+                (Start::HoldsOtherThanFalse(slots), _) => {
+                    let element = Element::new(if holds_other_than_false(slots, roots) { b"true" } else { b"false" });
+                    visit(Node { element, kind: way.kind })?;
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
 }
 
-/// The values at the end of a path from the members of an object.
-fn among<'l>(members: &[(Cow<'l, str>, &'l RawElement)], path: Path<'_>, found: &mut Vec<&'l RawElement>) {
-    let Some((step, rest)) = path.split_first() else { return };
-    for (_, value) in members.iter().filter(|(name, _)| name == step.property) {
-        follow(value, step, rest, found);
+impl<'d> Way<'d> {
+    /// The values at the end of a path whose first step leads to `root`.
+    fn follow<'l>(
+        &self,
+        root: Element<'l>,
+        path: &[Step<'d>],
+        visit: &mut impl FnMut(Node<'l>) -> ControlFlow<()>,
+    ) -> ControlFlow<()>
+    where
+        'd: 'l,
+    {
+        let Some((step, rest)) = path.split_first() else { return ControlFlow::Continue(()) };
+        follow(root, step, rest, &mut |found| self.keep(found, visit))
+    }
+
+    fn keep<'l>(&self, element: Element<'l>, visit: &mut impl FnMut(Node<'l>) -> ControlFlow<()>) -> ControlFlow<()>
+    where
+        'd: 'l,
+    {
+        let is_kept = self.resolves_to.is_none_or(|target| leads_to(element, target));
+        if is_kept { visit(Node { element, kind: self.kind }) } else { ControlFlow::Continue(()) }
     }
 }
 
 /// The values at the end of a path from an element. Depth is that of the path.
-fn below<'l>(element: &'l RawElement, path: Path<'_>, found: &mut Vec<&'l RawElement>) {
-    among(&members(element).unwrap_or_default(), path, found);
+fn below<'l, F>(element: Element<'l>, path: &[Step<'_>], visit: &mut F) -> ControlFlow<()>
+where
+    F: FnMut(Element<'l>) -> ControlFlow<()>,
+{
+    let Some((step, rest)) = path.split_first() else { return ControlFlow::Continue(()) };
+    for (name, value) in element.members() {
+        if name.is(step.property) {
+            follow(value, step, rest, visit)?;
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// The values at the end of a path, of which the first step led to `value`.
-fn follow<'l>(value: &'l RawElement, step: Step<'_>, rest: Path<'_>, found: &mut Vec<&'l RawElement>) {
-    let is_end = rest.split_first().is_none();
-    for (index, item) in items(value).into_iter().enumerate() {
-        let counts = match step.condition {
+fn follow<'l, F>(value: Element<'l>, step: &Step<'_>, rest: &[Step<'_>], visit: &mut F) -> ControlFlow<()>
+where
+    F: FnMut(Element<'l>) -> ControlFlow<()>,
+{
+    for (index, item) in values(value).enumerate() {
+        let counts = match &step.condition {
             None => true,
-            Some(Condition::At(place)) => index == place,
+            Some(Condition::At(place)) => index == *place,
             Some(Condition::Equals { path, text }) => reaches(item, path, text),
         };
-        match (counts, is_end) {
-            (false, _) => {}
-            (true, true) => found.extend(has_content(item).then_some(item)),
-            (true, false) => below(item, rest, found),
+        match (counts, rest.is_empty()) {
+            (true, true) if has_content(item) => visit(item)?,
+            (true, false) => below(item, rest, visit)?,
+            _ => {}
         }
     }
+    ControlFlow::Continue(())
 }
 
 /// The values that a value stands for: its items, if it is an array. FHIR knows no arrays of arrays.
-fn items(value: &RawElement) -> Vec<&RawElement> {
-    if value.get().starts_with('[') { elements(value) } else { vec![value] }
+fn values(value: Element<'_>) -> impl Iterator<Item = Element<'_>> {
+    let lone = (!value.is_array()).then_some(value);
+    lone.into_iter().chain(value.items())
 }
 
-fn reaches(element: &RawElement, path: Path<'_>, text: &str) -> bool {
-    let mut found = Vec::new();
-    below(element, path, &mut found);
-    found.into_iter().any(|raw| string_of(raw).is_some_and(|found| found == text))
+fn reaches(element: Element<'_>, path: &[Step<'_>], text: &str) -> bool {
+    let mut is_it = |found: Element<'_>| match found.string() {
+        Some(found) if found == text => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    below(element, path, &mut is_it).is_break()
 }
 
 /// Whether a value says more than why it is absent.
-fn has_content(value: &RawElement) -> bool {
-    match value.get().as_bytes().first() {
-        Some(b'{') => members(value)
-            .unwrap_or_default()
-            .iter()
-            .any(|(name, member)| name != "id" && name != "extension" && member.get() != "null"),
+fn has_content(value: Element<'_>) -> bool {
+    match value.text().first() {
+        Some(b'{') => {
+            value.members().any(|(name, member)| member.text() != b"null" && !name.is("id") && !name.is("extension"))
+        }
         Some(b'[' | b'n') | None => false,
         Some(_) => true,
     }
 }
 
-fn is_kept(branch: &Branch<'_>, value: &RawElement) -> bool {
-    branch.resolves_to.is_none_or(|target| leads_to(value, target))
-}
-
 /// Whether a Reference says that it leads to a resource of that type: by its `type`, else by the text of its
 /// `reference`. One that says neither does not.
-fn leads_to(value: &RawElement, target: &str) -> bool {
-    let members = members(value).unwrap_or_default();
+fn leads_to(value: Element<'_>, target: &str) -> bool {
     let texts = |wanted: &'static str| {
-        members.iter().filter(move |(name, _)| name == wanted).filter_map(|(_, raw)| string_of(raw))
+        value.members().filter(move |(name, _)| name.is(wanted)).filter_map(|(_, element)| element.string())
     };
     let mut types = texts("type").peekable();
     if types.peek().is_some() {
@@ -132,16 +265,9 @@ fn target_type(reference: &str) -> Option<&str> {
     (is_id(id) && !name.is_empty()).then_some(name)
 }
 
-fn holds_other_than_false<'l>(
-    properties: &str,
-    roots: &[(Cow<'l, str>, &'l RawElement)],
-) -> Option<&'static RawElement> {
-    let holds = roots
-        .iter()
-        .filter(|(name, _)| properties.split(',').any(|property| property == name))
-        .flat_map(|(_, value)| items(value))
-        .any(|item| has_content(item) && item.get() != "false");
-    json::boolean(holds)
+fn holds_other_than_false(slots: &[Slot], roots: &Roots<'_>) -> bool {
+    let mut items = slots.iter().filter_map(|slot| roots.get(*slot)).flat_map(values);
+    items.any(|item| has_content(item) && item.text() != b"false")
 }
 
 /// What a `Reference.type` is relative to.

@@ -19,10 +19,13 @@
 mod expression;
 mod extract;
 mod parameter;
+mod roots;
 mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub use extract::{Context, Node};
-pub use parameter::{Component, ParameterType, SearchParameter};
+pub(crate) use extract::{Context, Extraction, Node};
+pub(crate) use parameter::Composite;
+pub use parameter::{ParameterType, SearchParameter};
+pub(crate) use roots::{RootNames, RootTable, Roots, Slot};
 pub use suggest::nearest;

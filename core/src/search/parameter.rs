@@ -1,15 +1,14 @@
 //! Search parameters as their rows in the table describe them.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeSet, btree_set},
+    ops::ControlFlow,
 };
 
-use crate::json::RawElement;
-
 use super::{
-    expression::{Branch, Expression},
-    extract::{self, Context, Node},
+    expression::Expression,
+    extract::{Context, Extraction},
+    roots::{RootNames, Roots, Slot},
 };
 
 /// The type of a search parameter, which decides how its values are written and compared.
@@ -97,8 +96,7 @@ impl<'d> SearchParameter<'d> {
         self.expression.branches().next().is_some()
     }
 
-    /// The root elements that [`extract`](Self::extract), [`contexts`](Self::contexts) and the components look at, in
-    /// name order, as JSON spells them: `valueQuantity`, not `value`.
+    /// The root elements in which its values are found, in name order, as JSON spells them: `valueQuantity`, not `value`.
     pub fn roots(&self) -> btree_set::IntoIter<&'d str> {
         let mut roots = BTreeSet::new();
         let mut has_resource_context = false;
@@ -106,72 +104,81 @@ impl<'d> SearchParameter<'d> {
             has_resource_context |= branch.is_resource();
             roots.extend(branch.roots());
         }
-        for component in self.component_iter() {
-            let from_resource =
-                component.branches().filter(|branch| has_resource_context || branch.starts_at_resource());
-            roots.extend(from_resource.flat_map(Branch::roots));
+        for (_, expression) in self.component_iter() {
+            let branches = expression.branches();
+            let from_resource = branches.filter(|branch| has_resource_context || branch.starts_at_resource());
+            roots.extend(from_resource.flat_map(|branch| branch.roots()));
         }
         roots.into_iter()
     }
 
-    /// The values that the parameter is about, of a resource's root elements in any order. Values that hold nothing but
-    /// an id or extensions are left out. Nothing for a composite whose context is the resource; see
-    /// [`contexts`](Self::contexts).
-    pub fn extract<'l>(&self, roots: &[(Cow<'l, str>, &'l RawElement)]) -> Vec<Node<'l>>
-    where
-        'd: 'l,
-    {
-        extract::from_roots(self.expression, roots)
+    /// The FHIR types of the values that it is about, in name order: `CodeableConcept`, `Reference`. None for a
+    /// composite whose context is the resource.
+    pub fn kinds(&self) -> btree_set::IntoIter<&'d str> {
+        let branches = self.expression.branches().filter(|branch| !branch.is_resource());
+        branches.map(|branch| branch.kind).collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// Where a composite's components look: each context for itself.
-    pub fn contexts<'l>(&self, roots: &[(Cow<'l, str>, &'l RawElement)]) -> Vec<Context<'l>>
-    where
-        'd: 'l,
-    {
-        let resource = self.expression.branches().any(|branch| branch.is_resource()).then_some(Context::Resource);
-        let elements = self.extract(roots).into_iter().map(|node| Context::Element(node.raw));
-        resource.into_iter().chain(elements).collect()
+    /// The types of a composite's parts, in the order in which a query gives their values; none for other parameters.
+    pub fn component_types(&self) -> impl Iterator<Item = ParameterType> + use<'d> {
+        self.component_iter().map(|(parameter_type, _)| parameter_type)
     }
 
-    /// The parts of a composite, in the order in which a query gives their values; none for other types of parameters.
-    pub fn components(&self) -> Vec<Component<'d>> {
-        self.component_iter().collect()
+    /// How to find the values that the parameter is about. For a composite, where its components look; its context may
+    /// also be the resource, see [`composite`](Self::composite).
+    pub(crate) fn extraction(&self, names: &mut RootNames<'d>) -> Extraction<'d> {
+        Extraction::from_resource(self.expression, names)
     }
 
-    fn component_iter(&self) -> impl Iterator<Item = Component<'d>> + use<'d> {
-        self.components.split(';').filter_map(Component::read)
+    /// How to find the values of a composite's parts.
+    pub(crate) fn composite(&self, names: &mut RootNames<'d>) -> Composite<'d> {
+        let from_resource = self.expression.branches().any(|branch| branch.is_resource());
+        let components = self.component_iter();
+        let components =
+            components.map(|(_, expression)| Extraction::from_context(expression, names, from_resource)).collect();
+        Composite { from_resource, contexts: self.extraction(names), components }
+    }
+
+    fn component_iter(&self) -> impl Iterator<Item = (ParameterType, Expression<'d>)> + use<'d> {
+        self.components.split(';').filter_map(|text| {
+            let (parameter_type, expression) = text.split_once('=')?;
+            Some((ParameterType::read(parameter_type)?, Expression(expression)))
+        })
     }
 }
 
-/// One part of a composite search parameter.
-#[derive(Clone, Copy, Debug)]
-pub struct Component<'d> {
-    parameter_type: ParameterType,
-    expression: Expression<'d>,
+/// A composite search parameter, ready for lines.
+pub(crate) struct Composite<'d> {
+    /// Whether the components look in the resource itself.
+    from_resource: bool,
+    /// The elements in which they look, each for itself.
+    contexts: Extraction<'d>,
+    components: Box<[Extraction<'d>]>,
 }
 
-impl<'d> Component<'d> {
-    /// `type=expression`.
-    fn read(text: &'d str) -> Option<Self> {
-        let (parameter_type, expression) = text.split_once('=')?;
-        Some(Self { parameter_type: ParameterType::read(parameter_type)?, expression: Expression(expression) })
+impl<'d> Composite<'d> {
+    /// The root elements that it looks at.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.contexts.slots().chain(self.components.iter().flat_map(Extraction::slots))
     }
 
-    /// How its values are written and compared.
-    pub fn parameter_type(&self) -> ParameterType {
-        self.parameter_type
+    /// The parts, in the order in which a query gives their values.
+    pub(crate) fn components(&self) -> &[Extraction<'d>] {
+        &self.components
     }
 
-    /// The values of this part in one of the composite's contexts. `roots` are those of the resource.
-    pub fn extract_from<'l>(&self, context: Context<'l>, roots: &[(Cow<'l, str>, &'l RawElement)]) -> Vec<Node<'l>>
+    /// Where the parts look: each context for itself.
+    pub(crate) fn visit_contexts<'l>(
+        &self,
+        roots: &Roots<'l>,
+        mut visit: impl FnMut(Context<'l>) -> ControlFlow<()>,
+    ) -> ControlFlow<()>
     where
         'd: 'l,
     {
-        extract::from_context(self.expression, context, roots)
-    }
-
-    fn branches(&self) -> impl Iterator<Item = Branch<'d>> + use<'d> {
-        self.expression.branches()
+        if self.from_resource {
+            visit(Context::Resource)?;
+        }
+        self.contexts.visit_resource(roots, |node| visit(Context::Element(node.element)))
     }
 }

@@ -2,17 +2,17 @@
 //! decide is refused here, by name, so that nothing is left to fail on a resource.
 
 use super::{
+    alternatives::Alternatives,
     ast::{Criterion, Link, Modifier, ParameterName, Place, Query},
     error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm},
-    program::{Condition, FilterContext, Matcher, Part, Test},
+    program::{Condition, FilterContext, Test},
     value::{
-        CanonicalOrder, DateTest, NumberTest, OfType, QuantityTest, ReferenceTest, StringTest, TextRule, TokenTest,
-        UriRule, UriTest, split, unescaped,
+        CanonicalOrder, DateTest, IdTest, Keyed, NumberTest, OfType, QuantityTest, ReferenceTest, StringTest, TextRule,
+        TokenTest, UriRule, UriTest, split,
     },
 };
 use crate::{
     Definitions, ResourceType,
-    reference::is_id,
     search::{self, ParameterType, SearchParameter},
 };
 
@@ -69,16 +69,17 @@ impl<'d> Compiler<'_, 'd> {
     fn test(self, criterion: &Criterion) -> Result<Test<'d>, TypeFilterError> {
         let name = &criterion.name;
         let (parameter, rule) = self.rule(name).map_err(|kind| TypeFilterError::new(kind, name.place.0))?;
+        let texts: Vec<_> = criterion.alternatives.iter().map(|value| (value.as_str(), value.place)).collect();
         let condition = match rule {
             Rule::Missing => Condition::Missing(missing(criterion)?),
+            Rule::Composite => {
+                let parts = texts.iter().map(|(text, place)| self.parts(&parameter, text, *place));
+                Condition::AnyTogether(parts.collect::<Result<_, _>>()?)
+            }
             rule => {
-                let matchers = criterion.alternatives.iter().map(|value| {
-                    let matcher = self.matcher(&parameter, &rule, value.as_str());
-                    matcher.map_err(|kind| TypeFilterError::new(kind, value.place.0))
-                });
-                let matchers = matchers.collect::<Result<_, _>>()?;
+                let alternatives = self.alternatives(&rule, &texts)?;
                 let is_negated = name.modifier == Some(Modifier::Not);
-                if is_negated { Condition::NoneOf(matchers) } else { Condition::Any(matchers) }
+                if is_negated { Condition::NoneOf(alternatives) } else { Condition::Any(alternatives) }
             }
         };
         Ok(Test { parameter, condition })
@@ -114,61 +115,70 @@ impl<'d> Compiler<'_, 'd> {
         is_defined.then_some(parameter).ok_or(TypeFilterErrorKind::Undecidable(Undecidable::NoExpression))
     }
 
-    /// One alternative, read by the rule.
-    fn matcher(
-        self,
-        parameter: &SearchParameter<'d>,
-        rule: &Rule<'_>,
-        text: &str,
-    ) -> Result<Matcher<'d>, TypeFilterErrorKind> {
-        let (matcher, form) = match rule {
+    /// Alternatives, read by the rule.
+    fn alternatives(self, rule: &Rule<'_>, texts: &[(&str, Place)]) -> Result<Alternatives, TypeFilterError> {
+        let text = |rule| read(texts, ValueForm::String, move |text| StringTest::parse(text, rule)).map(Keyed::new);
+        let token = || read(texts, ValueForm::Token, TokenTest::parse).map(Keyed::new);
+        Ok(match rule {
             Rule::Canonical(order) => {
-                let test = ReferenceTest::parse_canonical(text, *order).map(Matcher::Reference);
                 // Without a version a hierarchy of resources is meant.
-                return test.ok_or(TypeFilterErrorKind::Undecidable(Undecidable::Hierarchy));
+                let hierarchy = TypeFilterErrorKind::Undecidable(Undecidable::Hierarchy);
+                let tests = read_or(texts, hierarchy, |text| ReferenceTest::parse_canonical(text, *order))?;
+                Alternatives::Reference(Keyed::new(tests))
             }
-            Rule::Composite => return self.parts(parameter, text).map(Matcher::Composite),
             Rule::ContactPoint => {
-                let test = TokenTest::parse(text).filter(|test| !test.names_system());
-                (test.map(Matcher::Token), ValueForm::ContactPoint)
+                let parse = |text: &str| TokenTest::parse(text).filter(|test| !test.names_system());
+                Alternatives::Token(Keyed::new(read(texts, ValueForm::ContactPoint, parse)?))
             }
-            Rule::Date => (DateTest::parse(text, self.context.now).map(Matcher::Date), ValueForm::Date),
-            Rule::Id => (Some(unescaped(text)).filter(|id| is_id(id)).map(Matcher::Id), ValueForm::Id),
-            // Read as a whole, not by alternatives.
-            Rule::Missing => (None, ValueForm::Missing),
-            Rule::Name => (StringTest::parse(text, TextRule::StartsWith).map(Matcher::Name), ValueForm::String),
-            Rule::Number => (NumberTest::parse(text).map(Matcher::Number), ValueForm::Number),
-            Rule::OfType => (OfType::parse(text).map(Matcher::TokenOfType), ValueForm::OfType),
-            Rule::Quantity => (QuantityTest::parse(text).map(Matcher::Quantity), ValueForm::Quantity),
+            Rule::Date => {
+                Alternatives::Date(read(texts, ValueForm::Date, |text| DateTest::parse(text, self.context.now))?)
+            }
+            Rule::Id => Alternatives::Id(Keyed::new(read(texts, ValueForm::Id, IdTest::parse)?)),
+            Rule::Name => Alternatives::Name(text(TextRule::StartsWith)?),
+            Rule::Number => Alternatives::Number(read(texts, ValueForm::Number, NumberTest::parse)?),
+            Rule::OfType => Alternatives::TokenOfType(read(texts, ValueForm::OfType, OfType::parse)?),
+            Rule::Quantity => Alternatives::Quantity(read(texts, ValueForm::Quantity, QuantityTest::parse)?),
             Rule::Reference => {
-                let test = ReferenceTest::parse(text, &self.context.base_url, self.definitions);
-                (test.map(Matcher::Reference), ValueForm::Reference)
+                let parse = |text: &str| ReferenceTest::parse(text, &self.context.base_url, self.definitions);
+                Alternatives::Reference(Keyed::new(read(texts, ValueForm::Reference, parse)?))
             }
-            Rule::ReferenceIdentifier => (TokenTest::parse(text).map(Matcher::ReferenceIdentifier), ValueForm::Token),
-            Rule::String(rule) => (StringTest::parse(text, *rule).map(Matcher::String), ValueForm::String),
-            Rule::Token => (TokenTest::parse(text).map(Matcher::Token), ValueForm::Token),
-            Rule::TokenText => {
-                (StringTest::parse(text, TextRule::StartsWith).map(Matcher::TokenText), ValueForm::String)
-            }
+            Rule::ReferenceIdentifier => Alternatives::ReferenceIdentifier(token()?),
+            Rule::String(rule) => Alternatives::String(text(*rule)?),
+            Rule::Token => Alternatives::Token(token()?),
+            Rule::TokenText => Alternatives::TokenText(text(TextRule::StartsWith)?),
             Rule::TypedReference(resource_type) => {
-                let test = ReferenceTest::parse_typed(text, resource_type.as_str());
-                (test.map(Matcher::Reference), ValueForm::TypedReference)
+                let parse = |text: &str| ReferenceTest::parse_typed(text, resource_type.as_str());
+                Alternatives::Reference(Keyed::new(read(texts, ValueForm::TypedReference, parse)?))
             }
-            Rule::Uri(rule) => return Ok(Matcher::Uri(UriTest::new(text, *rule))),
-        };
-        matcher.ok_or(TypeFilterErrorKind::Value(form))
+            Rule::Uri(rule) => {
+                let tests = texts.iter().map(|(text, _)| UriTest::new(text, *rule));
+                Alternatives::Uri(Keyed::new(tests.collect()))
+            }
+            // Read as a whole, not by alternatives.
+            Rule::Composite | Rule::Missing => {
+                read_or(texts, TypeFilterErrorKind::Value(ValueForm::Missing), |_| None).map(Alternatives::Date)?
+            }
+        })
     }
 
     /// The values of a composite, each read by the type of its component.
-    fn parts(self, parameter: &SearchParameter<'d>, text: &str) -> Result<Vec<Part<'d>>, TypeFilterErrorKind> {
-        let components = parameter.components();
+    fn parts(
+        self,
+        parameter: &SearchParameter<'d>,
+        text: &str,
+        place: Place,
+    ) -> Result<Vec<Alternatives>, TypeFilterError> {
+        let types: Vec<_> = parameter.component_types().collect();
         let texts = split(text, '$');
-        let form = TypeFilterErrorKind::Value(ValueForm::Composite { parts: components.len() });
-        if texts.len() != components.len() || texts.iter().any(|text| text.is_empty()) {
-            return Err(form);
+        let wrong = || {
+            let kind = TypeFilterErrorKind::Value(ValueForm::Composite { parts: types.len() });
+            TypeFilterError::new(kind, place.0)
+        };
+        if texts.len() != types.len() || texts.iter().any(|text| text.is_empty()) {
+            return Err(wrong());
         }
-        let parts = components.into_iter().zip(texts).map(|(component, text)| {
-            let rule = match component.parameter_type() {
+        let parts = types.iter().zip(texts).map(|(parameter_type, text)| {
+            let rule = match parameter_type {
                 ParameterType::Date => Rule::Date,
                 ParameterType::Number => Rule::Number,
                 ParameterType::Quantity => Rule::Quantity,
@@ -177,12 +187,30 @@ impl<'d> Compiler<'_, 'd> {
                 ParameterType::Token => Rule::Token,
                 ParameterType::Uri => Rule::Uri(UriRule::Same),
                 // FHIR nests no composites.
-                ParameterType::Composite | ParameterType::Special => return Err(form.clone()),
+                ParameterType::Composite | ParameterType::Special => return Err(wrong()),
             };
-            Ok(Part { component, matcher: self.matcher(parameter, &rule, text)? })
+            self.alternatives(&rule, &[(text, place)])
         });
         parts.collect()
     }
+}
+
+/// Each text by that parser, which says `None` to what has not the form.
+fn read<T>(
+    texts: &[(&str, Place)],
+    form: ValueForm,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, TypeFilterError> {
+    read_or(texts, TypeFilterErrorKind::Value(form), parse)
+}
+
+fn read_or<T>(
+    texts: &[(&str, Place)],
+    wrong: TypeFilterErrorKind,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, TypeFilterError> {
+    let one = |(text, place): &(&str, Place)| parse(text).ok_or_else(|| TypeFilterError::new(wrong.clone(), place.0));
+    texts.iter().map(one).collect()
 }
 
 /// What a name asks for that one resource does not answer.

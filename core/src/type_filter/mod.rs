@@ -13,6 +13,7 @@
 //!
 //! A query without criteria, `Patient?` or `Patient`, matches every resource of its type (BD-TF-23).
 
+mod alternatives;
 mod ast;
 #[cfg(test)]
 mod cases;
@@ -37,6 +38,7 @@ use crate::definitions::Definitions;
 pub use ast::{Criterion, Link, Modifier, ParameterName, Query, ValueText};
 pub use error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm};
 pub use program::{Filter, FilterContext};
+pub(crate) use program::{Progress, TypeProgram};
 
 /// One value of `_typeFilter` and where it came from, which decides how often it is decoded.
 ///

@@ -22,7 +22,7 @@ pub(super) struct Selector<'p> {
     types: BTreeMap<&'static str, TypeRule>,
     /// Of each type with queries, what meets one of them.
     filter: Option<Filter<'static>>,
-    /// The root elements in which a patient may stand, or of which a query asks.
+    /// The root elements in which a patient may stand.
     roots: BTreeSet<String>,
     since: Option<Timestamp>,
     until: Timestamp,
@@ -79,11 +79,8 @@ impl<'p> Selector<'p> {
         let types: BTreeMap<_, _> = definitions.resource_types().filter_map(rule).collect();
         let until = plan.transaction_time.ok_or(WriterError::NotBegun)?;
         let filter = filter(plan, until)?;
-        let mut roots: BTreeSet<String> =
+        let roots =
             types.values().flat_map(|rule| rule.patient_paths.iter().map(|(root, _)| (*root).to_owned())).collect();
-        if let Some(filter) = &filter {
-            roots.extend(types.keys().flat_map(|name| filter.roots(name)).map(str::to_owned));
-        }
         Ok(Self {
             types,
             filter,
@@ -114,19 +111,18 @@ impl<'p> Selector<'p> {
             }
             // Membership comes first below, so that nothing is said about the resources of other patients.
             if updated > self.until {
-                return Ok(if self.is_asked_for(rule, &header) { Verdict::Later } else { Verdict::Out });
+                return Ok(if self.is_asked_for(rule, &header, line) { Verdict::Later } else { Verdict::Out });
             }
         }
-        Ok(match self.is_asked_for(rule, &header) {
+        Ok(match self.is_asked_for(rule, &header, line) {
             true if undated => Verdict::InUndated(rule.resource_type.clone()),
             true => Verdict::In(rule.resource_type.clone()),
             false => Verdict::Out,
         })
     }
 
-    fn is_asked_for(&self, rule: &TypeRule, header: &Header<'_>) -> bool {
-        let meets = |filter: &Filter<'_>| filter.matches(rule.resource_type.as_str(), &header.id, &header.captured);
-        self.belongs(rule, header) && self.filter.as_ref().is_none_or(meets)
+    fn is_asked_for(&self, rule: &TypeRule, header: &Header<'_>, line: &[u8]) -> bool {
+        self.belongs(rule, header) && self.filter.as_ref().is_none_or(|filter| filter.matches(line))
     }
 
     /// Whether the resource belongs to the patients of the export (BD-KICK-09). A Patient belongs by its own id alone;

@@ -1,21 +1,21 @@
 //! When: the time that an element covers.
 
 use super::object::Object;
-use crate::{json::string_of, search::Node, type_filter::value::Interval};
+use crate::{search::Node, type_filter::value::Interval};
 
 /// The time that a value covers; `None` if it has none, as a text or an age has none.
-pub(super) fn interval(node: Node<'_>) -> Option<Interval> {
+pub(in crate::type_filter) fn interval(node: Node<'_>) -> Option<Interval> {
     match node.kind {
-        "date" | "dateTime" => Interval::parse(&string_of(node.raw)?),
-        "instant" => Interval::parse(&string_of(node.raw)?).map(Interval::instant),
-        "Period" => period(&Object::of(node.raw)?),
-        "Timing" => timing(&Object::of(node.raw)?),
+        "date" | "dateTime" => Interval::parse(&node.element.string()?),
+        "instant" => Interval::parse(&node.element.string()?).map(Interval::instant),
+        "Period" => period(Object::of(node.element)?),
+        "Timing" => timing(Object::of(node.element)?),
         _ => None,
     }
 }
 
 /// From the start of `start` to the end of `end`; without bound where one is absent, no time at all without both.
-fn period(period: &Object<'_>) -> Option<Interval> {
+fn period(period: Object<'_>) -> Option<Interval> {
     let bound = |name| period.text(name).map(|text| Interval::parse(&text));
     let (start, end) = (bound("start"), bound("end"));
     if start.is_none() && end.is_none() {
@@ -28,8 +28,8 @@ fn period(period: &Object<'_>) -> Option<Interval> {
 }
 
 /// From the first to the last of its events and bounds. A rule of repetition without bounds says no time.
-fn timing(timing: &Object<'_>) -> Option<Interval> {
+fn timing(timing: Object<'_>) -> Option<Interval> {
     let events = timing.texts("event").filter_map(|event| Interval::parse(&event));
     let bounds = timing.object("repeat").and_then(|repeat| repeat.object("boundsPeriod"));
-    events.chain(bounds.and_then(|bounds| period(&bounds))).reduce(Interval::joined)
+    events.chain(bounds.and_then(period)).reduce(Interval::joined)
 }

@@ -4,40 +4,40 @@ use std::{borrow::Cow, ops::Bound};
 
 use super::object::Object;
 use crate::{
-    json::RawElement,
+    json::Element,
     search::Node,
     type_filter::value::{Decimal, NumberTest, QuantityTest, Span, Unit, Written},
 };
 
-pub(super) fn matches_number(test: &NumberTest, node: Node<'_>) -> bool {
+pub(in crate::type_filter) fn matches_number(test: &NumberTest, node: Node<'_>) -> bool {
     match node.kind {
         "integer" | "positiveInt" | "unsignedInt" => {
-            decimal(node.raw).is_some_and(|integer| test.matches_integer(integer))
+            decimal(node.element).is_some_and(|integer| test.matches_integer(integer))
         }
-        "decimal" => decimal(node.raw).is_some_and(|number| test.matches(&Span::point(number))),
+        "decimal" => decimal(node.element).is_some_and(|number| test.matches(&Span::point(number))),
         _ => span(node, &Unit::Any).is_some_and(|span| test.matches(&span)),
     }
 }
 
-pub(super) fn matches(test: &QuantityTest, node: Node<'_>) -> bool {
+pub(in crate::type_filter) fn matches(test: &QuantityTest, node: Node<'_>) -> bool {
     span(node, &test.unit).is_some_and(|span| test.number.matches(&span))
 }
 
 /// What a value covers; `None` if that is nothing, or in another unit.
 fn span(node: Node<'_>, unit: &Unit) -> Option<Span> {
-    let element = Object::of(node.raw)?;
+    let element = Object::of(node.element)?;
     match node.kind {
         "Age" | "Count" | "Distance" | "Duration" | "MoneyQuantity" | "Quantity" | "SimpleQuantity" => {
-            quantity(&element, unit)
+            quantity(element, unit)
         }
-        "Money" => money(&element, unit),
-        "Range" => range(&element, unit),
-        "SampledData" => sampled_data(&element, unit),
+        "Money" => money(element, unit),
+        "Range" => range(element, unit),
+        "SampledData" => sampled_data(element, unit),
         _ => None,
     }
 }
 
-fn quantity(quantity: &Object<'_>, unit: &Unit) -> Option<Span> {
+fn quantity(quantity: Object<'_>, unit: &Unit) -> Option<Span> {
     if !has_unit(quantity, unit) {
         return None;
     }
@@ -53,7 +53,7 @@ fn quantity(quantity: &Object<'_>, unit: &Unit) -> Option<Span> {
 }
 
 /// An amount whose unit is its currency.
-fn money(money: &Object<'_>, unit: &Unit) -> Option<Span> {
+fn money(money: Object<'_>, unit: &Unit) -> Option<Span> {
     let has_currency = |code: &str| money.text("currency").is_some_and(|currency| currency == code);
     let is_meant = match unit {
         Unit::Any => true,
@@ -65,26 +65,26 @@ fn money(money: &Object<'_>, unit: &Unit) -> Option<Span> {
 }
 
 /// Without bound where one is absent; both must be in the unit.
-fn range(range: &Object<'_>, unit: &Unit) -> Option<Span> {
+fn range(range: Object<'_>, unit: &Unit) -> Option<Span> {
     let (low, high) = (range.object("low"), range.object("high"));
     if low.is_none() && high.is_none() {
         return None;
     }
     let bound = |quantity: Option<Object<'_>>| match quantity {
         None => Some(Bound::Unbounded),
-        Some(quantity) if has_unit(&quantity, unit) => decimal(quantity.get("value")?).map(Bound::Included),
+        Some(quantity) if has_unit(quantity, unit) => decimal(quantity.get("value")?).map(Bound::Included),
         Some(_) => None,
     };
     Some(Span { low: bound(low)?, high: bound(high)? })
 }
 
 /// Between the limits of what could be measured; nothing if neither is said.
-fn sampled_data(data: &Object<'_>, unit: &Unit) -> Option<Span> {
+fn sampled_data(data: Object<'_>, unit: &Unit) -> Option<Span> {
     let limits = [data.get("lowerLimit"), data.get("upperLimit")];
-    if limits.iter().all(Option::is_none) || !data.object("origin").is_some_and(|origin| has_unit(&origin, unit)) {
+    if limits.iter().all(Option::is_none) || !data.object("origin").is_some_and(|origin| has_unit(origin, unit)) {
         return None;
     }
-    let bound = |limit: Option<&RawElement>| match limit {
+    let bound = |limit: Option<Element<'_>>| match limit {
         None => Some(Bound::Unbounded),
         Some(limit) => decimal(limit).map(Bound::Included),
     };
@@ -92,7 +92,7 @@ fn sampled_data(data: &Object<'_>, unit: &Unit) -> Option<Span> {
     Some(Span { low: low?, high: high? })
 }
 
-fn has_unit(quantity: &Object<'_>, unit: &Unit) -> bool {
+fn has_unit(quantity: Object<'_>, unit: &Unit) -> bool {
     let has = |name: &str, wanted: &str| quantity.text(name).as_ref().map(Cow::as_ref) == Some(wanted);
     match unit {
         Unit::Any => true,
@@ -103,8 +103,8 @@ fn has_unit(quantity: &Object<'_>, unit: &Unit) -> bool {
 }
 
 /// A JSON number, as it is written.
-fn decimal(raw: &RawElement) -> Option<Decimal> {
-    Written::parse(raw.get()).map(|written| written.value())
+fn decimal(element: Element<'_>) -> Option<Decimal> {
+    Written::parse(element.scalar()?).map(|written| written.value())
 }
 
 /// The system of `Money.currency`.

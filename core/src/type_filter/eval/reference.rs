@@ -2,32 +2,39 @@
 
 use super::{object::Object, token};
 use crate::{
-    json::string_of,
     search::Node,
-    type_filter::value::{ReferenceTest, TokenTest},
+    type_filter::value::{FoundReference, FoundToken},
 };
 
-pub(super) fn matches(test: &ReferenceTest, node: Node<'_>, base_url: &str) -> bool {
+/// The reference that an element makes, until `look` says that it has seen enough; whether it did.
+pub(in crate::type_filter) fn visit(
+    node: Node<'_>,
+    base_url: &str,
+    look: impl FnOnce(&FoundReference<'_>) -> bool,
+) -> bool {
     match node.kind {
-        "Reference" => Object::of(node.raw)
+        "Reference" => Object::of(node.element)
             .and_then(|reference| reference.text("reference"))
-            .is_some_and(|text| test.matches(&text, base_url)),
+            .is_some_and(|text| look(&FoundReference::new(&text, base_url))),
         "canonical" | "uri" | "url" => {
-            string_of(node.raw).is_some_and(|canonical| test.matches_canonical(&canonical, base_url))
+            node.element.string().is_some_and(|canonical| look(&FoundReference::canonical(&canonical, base_url)))
         }
-        "Resource" => Object::of(node.raw).is_some_and(|resource| refers_to(test, &resource, base_url)),
+        "Resource" => Object::of(node.element)
+            .and_then(own_reference)
+            .is_some_and(|reference| look(&FoundReference::new(&reference, base_url))),
         _ => false,
     }
 }
 
 /// A Bundle holds the resource itself where others refer to it.
-fn refers_to(test: &ReferenceTest, resource: &Object<'_>, base_url: &str) -> bool {
-    let (Some(name), Some(id)) = (resource.text("resourceType"), resource.text("id")) else { return false };
-    test.matches(&format!("{name}/{id}"), base_url)
+fn own_reference(resource: Object<'_>) -> Option<String> {
+    let (name, id) = resource.two_texts("resourceType", "id");
+    Some(format!("{}/{}", name?, id?))
 }
 
 /// `:identifier`
-pub(super) fn matches_identifier(test: &TokenTest, node: Node<'_>) -> bool {
-    let identifier = || Object::of(node.raw)?.object("identifier");
-    node.kind == "Reference" && identifier().is_some_and(|identifier| token::is_meant(test, &identifier, "value"))
+pub(in crate::type_filter) fn visit_identifiers(node: Node<'_>, look: impl FnOnce(&FoundToken<'_>) -> bool) -> bool {
+    let reference = Object::of(node.element).filter(|_| node.kind == "Reference");
+    let identifier = reference.and_then(|reference| reference.object("identifier"));
+    identifier.is_some_and(|identifier| token::look_at(identifier, "value", look))
 }

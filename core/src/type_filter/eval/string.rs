@@ -1,28 +1,28 @@
 //! Words: texts, names and addresses.
 
-use std::borrow::Cow;
-
 use super::object::Object;
-use crate::{json::string_of, search::Node, type_filter::value::StringTest};
+use crate::{search::Node, type_filter::value::FoundText};
 
-pub(super) fn matches(test: &StringTest, node: Node<'_>) -> bool {
+/// The texts of an element, until `look` says that it has seen enough; whether it did.
+pub(in crate::type_filter) fn visit(node: Node<'_>, mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
     match node.kind {
-        "HumanName" => Object::of(node.raw).is_some_and(|name| {
-            let mut family = name.text("family").into_iter();
-            family.any(|text| test.matches_name(&text)) || any_text(test, &name, &NAME_PARTS)
+        "HumanName" => Object::of(node.element).is_some_and(|name| {
+            let family = name.text("family");
+            family.is_some_and(|text| FoundText::of_name(&text).any(|found| look(&found)))
+                || any_text(name, &NAME_PARTS, look)
         }),
-        "Address" => Object::of(node.raw).is_some_and(|address| any_text(test, &address, &ADDRESS_PARTS)),
-        _ => string_of(node.raw).is_some_and(|text| test.matches(&text)),
+        "Address" => Object::of(node.element).is_some_and(|address| any_text(address, &ADDRESS_PARTS, look)),
+        _ => node.element.string().is_some_and(|text| look(&FoundText::new(&text))),
     }
 }
 
 /// A family name, whose parts count each.
-pub(super) fn matches_name(test: &StringTest, node: Node<'_>) -> bool {
-    string_of(node.raw).is_some_and(|text| test.matches_name(&text))
+pub(in crate::type_filter) fn visit_names(node: Node<'_>, mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
+    node.element.string().is_some_and(|text| FoundText::of_name(&text).any(|found| look(&found)))
 }
 
-fn any_text(test: &StringTest, element: &Object<'_>, parts: &[&str]) -> bool {
-    parts.iter().flat_map(|part| element.texts(part)).any(|text: Cow<'_, str>| test.matches(&text))
+fn any_text(element: Object<'_>, parts: &[&str], mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
+    parts.iter().flat_map(|part| element.texts(part)).any(|text| look(&FoundText::new(&text)))
 }
 
 /// The parts of a HumanName that are searched, besides `family`; `use` and `period` are not.

@@ -4,6 +4,8 @@
 
 mod date;
 mod decimal;
+mod id;
+mod keyed;
 mod number;
 mod prefix;
 mod quantity;
@@ -15,11 +17,13 @@ mod uri;
 
 pub(super) use date::{DateTest, Interval};
 pub(super) use decimal::{Decimal, Written};
+pub(super) use id::IdTest;
+pub(super) use keyed::{Keyed, KeyedTest};
 pub(super) use number::{NumberTest, Span};
 pub(super) use prefix::Prefix;
 pub(super) use quantity::{QuantityTest, Unit};
-pub(super) use reference::{CanonicalOrder, ReferenceTest, canonical_parts};
-pub(super) use string::{StringTest, TextRule};
+pub(super) use reference::{CanonicalOrder, FoundReference, ReferenceTest, canonical_parts};
+pub(super) use string::{FoundText, StringTest, TextRule};
 pub(super) use text::{split, unescaped};
-pub(super) use token::{OfType, TokenTest, same_code};
-pub(super) use uri::{UriRule, UriTest};
+pub(super) use token::{FoundToken, OfType, TokenTest, same_code};
+pub(super) use uri::{FoundUri, UriRule, UriTest};

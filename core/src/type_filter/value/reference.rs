@@ -1,7 +1,13 @@
 //! References and canonical URLs (FHIR R4 search, 3.1.1.4.12).
 
-use super::{split, unescaped};
-use crate::{Definitions, reference::is_id};
+use std::borrow::Cow;
+
+use super::{KeyedTest, split, unescaped};
+use crate::{
+    Definitions,
+    hash::{hash, joined},
+    reference::is_id,
+};
 
 /// A searched reference.
 pub(in crate::type_filter) enum ReferenceTest {
@@ -10,7 +16,7 @@ pub(in crate::type_filter) enum ReferenceTest {
     /// `Patient/123`, also below the server's own base.
     Local {
         /// Which resource.
-        target: LocalReference,
+        target: LocalReference<'static>,
         /// Which of its versions.
         version: VersionRule,
     },
@@ -29,10 +35,10 @@ pub(in crate::type_filter) enum ReferenceTest {
 
 /// A resource of this server.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::type_filter) struct LocalReference {
-    resource_type: String,
-    id: String,
-    version: Option<String>,
+pub(in crate::type_filter) struct LocalReference<'r> {
+    resource_type: Cow<'r, str>,
+    id: Cow<'r, str>,
+    version: Option<Cow<'r, str>>,
 }
 
 /// What a search without a version says about versions.
@@ -68,7 +74,7 @@ impl ReferenceTest {
         if let Some(target) = LocalReference::parse(&text, base_url) {
             let version = if is_absolute(&text) { VersionRule::Same } else { VersionRule::Any };
             let is_known = definitions.resource_type(&target.resource_type).is_some();
-            return is_known.then_some(Self::Local { target, version });
+            return is_known.then(|| Self::Local { target: target.into_owned(), version });
         }
         is_absolute(&text).then_some(Self::Url(text))
     }
@@ -82,37 +88,65 @@ impl ReferenceTest {
 
     /// `subject:Patient=123`
     pub(in crate::type_filter) fn parse_typed(text: &str, resource_type: &str) -> Option<Self> {
-        let id = unescaped(text);
-        let target = LocalReference { resource_type: resource_type.to_owned(), id, version: None };
+        let (resource_type, id) = (resource_type.to_owned().into(), unescaped(text).into());
+        let target = LocalReference { resource_type, id, version: None };
         is_id(&target.id).then_some(Self::Local { target, version: VersionRule::Any })
-    }
-
-    /// Against the text of a `Reference.reference`.
-    pub(in crate::type_filter) fn matches(&self, reference: &str, base_url: &str) -> bool {
-        let local = || LocalReference::parse(reference, base_url);
-        match self {
-            Self::Id(id) => local().is_some_and(|found| found.id == *id),
-            Self::Local { target, version } => local().is_some_and(|found| target.matches(&found, *version)),
-            Self::Url(url) => reference == url,
-            Self::Canonical { .. } => false,
-        }
-    }
-
-    /// Against a `url|version`, where a search that names no version means any.
-    pub(in crate::type_filter) fn matches_canonical(&self, canonical: &str, base_url: &str) -> bool {
-        let (found_url, found_version) = canonical_parts(canonical);
-        match self {
-            Self::Canonical { url, version, order } => {
-                url == found_url && found_version.is_some_and(|found| order.holds(version, found))
-            }
-            _ => self.matches(found_url, base_url),
-        }
     }
 }
 
-impl LocalReference {
+/// A reference that stands in a resource.
+pub(in crate::type_filter) struct FoundReference<'f> {
+    /// Without the version of a canonical: a search that names no version means any.
+    text: &'f str,
+    local: Option<LocalReference<'f>>,
+    canonical_version: Option<&'f str>,
+}
+
+impl<'f> FoundReference<'f> {
+    /// By the text of a `Reference.reference`.
+    pub(in crate::type_filter) fn new(text: &'f str, base_url: &str) -> Self {
+        Self { text, local: LocalReference::parse(text, base_url), canonical_version: None }
+    }
+
+    /// By a `url|version`.
+    pub(in crate::type_filter) fn canonical(canonical: &'f str, base_url: &str) -> Self {
+        let (url, canonical_version) = canonical_parts(canonical);
+        Self { canonical_version, ..Self::new(url, base_url) }
+    }
+}
+
+impl KeyedTest for ReferenceTest {
+    type Found<'f> = FoundReference<'f>;
+
+    fn matches(&self, found: &FoundReference<'_>) -> bool {
+        let local = found.local.as_ref();
+        match self {
+            Self::Id(id) => local.is_some_and(|found| found.id == *id),
+            Self::Local { target, version } => local.is_some_and(|found| target.matches(found, *version)),
+            Self::Url(url) => found.text == url,
+            Self::Canonical { url, version, order } => {
+                found.text == url && found.canonical_version.is_some_and(|found| order.holds(version, found))
+            }
+        }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(match self {
+            Self::Id(id) => joined(ID, hash(id.as_bytes())),
+            Self::Local { target, .. } => target.key(),
+            Self::Url(url) | Self::Canonical { url, .. } => joined(URL, hash(url.as_bytes())),
+        })
+    }
+
+    fn find_keys(found: &FoundReference<'_>, mut look: impl FnMut(u64) -> bool) -> bool {
+        let is_local = |local: &LocalReference<'_>| look(joined(ID, hash(local.id.as_bytes()))) || look(local.key());
+        found.local.as_ref().is_some_and(is_local) || look(joined(URL, hash(found.text.as_bytes())))
+    }
+}
+
+impl<'r> LocalReference<'r> {
     /// `Type/id` and `Type/id/_history/version`, relative or below the server's own base.
-    fn parse(text: &str, base_url: &str) -> Option<Self> {
+    fn parse(text: &'r str, base_url: &str) -> Option<Self> {
         let relative = match text.strip_prefix(base_url) {
             Some(rest) if !base_url.is_empty() => rest.strip_prefix('/')?,
             _ => text,
@@ -125,13 +159,27 @@ impl LocalReference {
         let is_type = resource_type.starts_with(|first: char| first.is_ascii_uppercase())
             && resource_type.bytes().all(|byte| byte.is_ascii_alphanumeric());
         (is_type && is_id(id)).then(|| Self {
-            resource_type: resource_type.to_owned(),
-            id: id.to_owned(),
-            version: version.map(str::to_owned),
+            resource_type: resource_type.into(),
+            id: id.into(),
+            version: version.map(Cow::Borrowed),
         })
     }
 
-    fn matches(&self, found: &Self, rule: VersionRule) -> bool {
+    fn into_owned(self) -> LocalReference<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        LocalReference {
+            resource_type: owned(self.resource_type),
+            id: owned(self.id),
+            version: self.version.map(owned),
+        }
+    }
+
+    /// The same whatever the version.
+    fn key(&self) -> u64 {
+        joined(hash(self.resource_type.as_bytes()), hash(self.id.as_bytes()))
+    }
+
+    fn matches(&self, found: &LocalReference<'_>, rule: VersionRule) -> bool {
         let is_same_version = self.version == found.version;
         let is_any_version = self.version.is_none() && rule == VersionRule::Any;
         self.resource_type == found.resource_type && self.id == found.id && (is_same_version || is_any_version)
@@ -167,3 +215,7 @@ fn is_absolute(text: &str) -> bool {
     };
     text.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty())
 }
+
+/// What a key is joined to, instead of a resource type.
+const ID: u64 = 1;
+const URL: u64 = 2;

@@ -1,6 +1,7 @@
 //! URIs: exact, case and all (FHIR R4 search, 3.1.1.4.14).
 
-use super::{canonical_parts, unescaped};
+use super::{KeyedTest, canonical_parts, unescaped};
+use crate::hash::hash;
 
 /// A searched URI.
 pub(in crate::type_filter) struct UriTest {
@@ -24,17 +25,44 @@ impl UriTest {
         Self { uri: unescaped(text), rule }
     }
 
-    pub(in crate::type_filter) fn matches(&self, uri: &str) -> bool {
+    fn matches_text(&self, uri: &str) -> bool {
         match self.rule {
             UriRule::Above => is_url(uri) && self.uri.starts_with(uri),
             UriRule::Below => is_url(&self.uri) && uri.starts_with(&self.uri),
             UriRule::Same => uri == self.uri,
         }
     }
+}
 
-    /// The same for a `url|version`: a search that names no version means any.
-    pub(in crate::type_filter) fn matches_canonical(&self, canonical: &str) -> bool {
-        self.matches(canonical) || (self.rule == UriRule::Same && self.matches(canonical_parts(canonical).0))
+/// A URI that stands in a resource.
+pub(in crate::type_filter) enum FoundUri<'f> {
+    /// `url|version`: a search that names no version means any.
+    Canonical(&'f str),
+    /// Any other.
+    Plain(&'f str),
+}
+
+impl KeyedTest for UriTest {
+    type Found<'f> = FoundUri<'f>;
+
+    fn matches(&self, found: &FoundUri<'_>) -> bool {
+        match *found {
+            FoundUri::Canonical(uri) => {
+                self.matches_text(uri) || (self.rule == UriRule::Same && self.matches_text(canonical_parts(uri).0))
+            }
+            FoundUri::Plain(uri) => self.matches_text(uri),
+        }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = u64> {
+        (self.rule == UriRule::Same).then(|| hash(self.uri.as_bytes())).into_iter()
+    }
+
+    fn find_keys(found: &FoundUri<'_>, mut look: impl FnMut(u64) -> bool) -> bool {
+        match *found {
+            FoundUri::Canonical(uri) => look(hash(uri.as_bytes())) || look(hash(canonical_parts(uri).0.as_bytes())),
+            FoundUri::Plain(uri) => look(hash(uri.as_bytes())),
+        }
     }
 }
 

@@ -1,0 +1,116 @@
+//! The alternatives of a criterion, all read alike, and the values that meet one of them.
+
+use super::{
+    eval,
+    value::{DateTest, IdTest, Keyed, NumberTest, OfType, QuantityTest, ReferenceTest, StringTest, TokenTest, UriTest},
+};
+use crate::search::Node;
+
+/// Alternatives, by how they read what they look at. A value is read once, however many there are.
+pub(super) enum Alternatives {
+    Date(Vec<DateTest>),
+    Id(Keyed<IdTest>),
+    Name(Keyed<StringTest>),
+    Number(Vec<NumberTest>),
+    Quantity(Vec<QuantityTest>),
+    Reference(Keyed<ReferenceTest>),
+    ReferenceIdentifier(Keyed<TokenTest>),
+    String(Keyed<StringTest>),
+    Token(Keyed<TokenTest>),
+    TokenOfType(Vec<OfType>),
+    TokenText(Keyed<StringTest>),
+    Uri(Keyed<UriTest>),
+}
+
+impl Alternatives {
+    /// Whether a value of a resource meets one of them.
+    pub(super) fn matches(&self, node: Node<'_>, base_url: &str) -> bool {
+        self.visit(node, base_url, |_| true)
+    }
+
+    /// The numbers of those that a value meets, until `visit` says that it has seen enough; whether it did. One may be
+    /// visited twice.
+    pub(super) fn visit(&self, node: Node<'_>, base_url: &str, mut visit: impl FnMut(u32) -> bool) -> bool {
+        match self {
+            Self::Date(tests) => eval::interval(node).is_some_and(|found| any(tests, visit, |t| t.matches(found))),
+            Self::Id(tests) => node.element.string().is_some_and(|id| tests.visit(&&*id, visit)),
+            Self::Name(tests) => eval::visit_names(node, |found| tests.visit(found, &mut visit)),
+            Self::Number(tests) => any(tests, visit, |test| eval::matches_number(test, node)),
+            Self::Quantity(tests) => any(tests, visit, |test| eval::matches_quantity(test, node)),
+            Self::Reference(tests) => eval::visit_references(node, base_url, |found| tests.visit(found, visit)),
+            Self::ReferenceIdentifier(tests) => eval::visit_identifiers(node, |found| tests.visit(found, visit)),
+            Self::String(tests) => eval::visit_texts(node, |found| tests.visit(found, &mut visit)),
+            Self::Token(tests) => eval::visit_tokens(node, |found| tests.visit(found, &mut visit)),
+            Self::TokenOfType(tests) => any(tests, visit, |test| eval::matches_of_type(test, node)),
+            Self::TokenText(tests) => eval::visit_labels(node, |found| tests.visit(found, &mut visit)),
+            Self::Uri(tests) => eval::visit_uris(node, |found| tests.visit(found, visit)),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Date(tests) => tests.len(),
+            Self::Id(tests) => tests.len(),
+            Self::Name(tests) | Self::String(tests) | Self::TokenText(tests) => tests.len(),
+            Self::Number(tests) => tests.len(),
+            Self::Quantity(tests) => tests.len(),
+            Self::Reference(tests) => tests.len(),
+            Self::ReferenceIdentifier(tests) | Self::Token(tests) => tests.len(),
+            Self::TokenOfType(tests) => tests.len(),
+            Self::Uri(tests) => tests.len(),
+        }
+    }
+
+    /// The keys of all of them; `None` if they are not all exact look-ups.
+    pub(super) fn keys(&self) -> Option<Vec<u64>> {
+        match self {
+            Self::Date(_) | Self::Number(_) | Self::Quantity(_) | Self::TokenOfType(_) => None,
+            Self::Id(tests) => tests.keys(),
+            Self::Name(tests) | Self::String(tests) | Self::TokenText(tests) => tests.keys(),
+            Self::Reference(tests) => tests.keys(),
+            Self::ReferenceIdentifier(tests) | Self::Token(tests) => tests.keys(),
+            Self::Uri(tests) => tests.keys(),
+        }
+    }
+
+    /// Those of a whole list, in its order. The first says how they are read; any that is read otherwise is left out.
+    pub(super) fn joined(list: Vec<Self>) -> Option<Self> {
+        let mut list = list.into_iter();
+        let mut all = list.next()?;
+        all.extend(list);
+        Some(all)
+    }
+
+    fn extend(&mut self, list: impl Iterator<Item = Self>) {
+        /// One arm for each manner: takes the tests out of those that are read alike.
+        macro_rules! tests_of {
+            ($manner:path) => {
+                list.filter_map(|other| if let $manner(tests) = other { Some(tests) } else { None })
+            };
+        }
+        match self {
+            Self::Date(tests) => tests.extend(tests_of!(Self::Date).flatten()),
+            Self::Id(tests) => tests.extend(tests_of!(Self::Id)),
+            Self::Name(tests) => tests.extend(tests_of!(Self::Name)),
+            Self::Number(tests) => tests.extend(tests_of!(Self::Number).flatten()),
+            Self::Quantity(tests) => tests.extend(tests_of!(Self::Quantity).flatten()),
+            Self::Reference(tests) => tests.extend(tests_of!(Self::Reference)),
+            Self::ReferenceIdentifier(tests) => tests.extend(tests_of!(Self::ReferenceIdentifier)),
+            Self::String(tests) => tests.extend(tests_of!(Self::String)),
+            Self::Token(tests) => tests.extend(tests_of!(Self::Token)),
+            Self::TokenOfType(tests) => tests.extend(tests_of!(Self::TokenOfType).flatten()),
+            Self::TokenText(tests) => tests.extend(tests_of!(Self::TokenText)),
+            Self::Uri(tests) => tests.extend(tests_of!(Self::Uri)),
+        }
+    }
+
+    /// Which manner of reading it is: two of one manner and parameter can be joined.
+    pub(super) fn manner(&self) -> std::mem::Discriminant<Self> {
+        std::mem::discriminant(self)
+    }
+}
+
+fn any<T>(tests: &[T], mut visit: impl FnMut(u32) -> bool, matches: impl Fn(&T) -> bool) -> bool {
+    (0..).zip(tests).any(|(number, test)| matches(test) && visit(number))
+}

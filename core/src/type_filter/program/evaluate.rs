@@ -1,0 +1,232 @@
+//! Looking at one resource, root element by root element, until nothing can change the answer.
+
+use std::ops::{ControlFlow, Range};
+
+use super::{
+    Condition,
+    of_type::{Criterion, Finder, Plan, QueryIndex, Source, TypeProgram},
+};
+use crate::{
+    json::Element,
+    search::{Composite, Node, Roots, Slot},
+    type_filter::alternatives::Alternatives,
+};
+
+/// How far the look at one resource has come. Kept from line to line for its memory.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// Of one query's criteria, which are met whatever comes.
+    met: Vec<bool>,
+    /// Of each source, how many root elements are still to come.
+    awaited: Vec<usize>,
+    /// Of several queries, those that one of their criteria has found.
+    candidates: Vec<usize>,
+}
+
+impl<'d> TypeProgram<'d> {
+    /// Another resource of the type.
+    pub(crate) fn begin(&self, progress: &mut Progress) {
+        progress.awaited.clear();
+        progress.awaited.extend(self.sources.iter().map(|source| source.slots.len()));
+        progress.met.clear();
+        progress.candidates.clear();
+        if let Plan::One(gates) = &self.plan {
+            progress.met.resize(gates.len(), false);
+        }
+    }
+
+    /// Looks at a root element, the first of its name. Whether the resource may still pass.
+    pub(crate) fn take<'l>(&self, slot: Slot, element: Element<'l>, progress: &mut Progress) -> bool
+    where
+        'd: 'l,
+    {
+        let watchers = self.watchers.get(slot.index()).map_or([].as_slice(), Vec::as_slice);
+        watchers.iter().all(|number| {
+            let Some((source, awaited)) = self.sources.get(*number).zip(progress.awaited.get_mut(*number)) else {
+                return true;
+            };
+            *awaited = awaited.saturating_sub(1);
+            let is_last = *awaited == 0;
+            match &self.plan {
+                Plan::Everything => true,
+                Plan::One(gates) => {
+                    let criteria = gates.get(source.gates.clone()).unwrap_or_default();
+                    let met = progress.met.get_mut(source.gates.clone()).unwrap_or_default();
+                    self.pass(source, criteria, met, slot, element, is_last)
+                }
+                Plan::Several { indexes, unfiled, .. } => {
+                    self.find(source, *number, indexes, slot, element, &mut progress.candidates);
+                    let may_find = |index: &QueryIndex| progress.awaited.get(index.source).is_none_or(|left| *left > 0);
+                    !unfiled.is_empty() || !progress.candidates.is_empty() || indexes.iter().any(may_find)
+                }
+            }
+        })
+    }
+
+    /// Whether the resource passes whatever root elements are still to come.
+    pub(crate) fn has_passed(&self, progress: &Progress) -> bool {
+        match self.plan {
+            Plan::Everything => true,
+            Plan::One(_) => progress.met.iter().all(|met| *met),
+            Plan::Several { .. } => false,
+        }
+    }
+
+    /// Whether the resource passes, now that all of its root elements have been looked at.
+    pub(crate) fn finish<'l>(&self, roots: &Roots<'l>, progress: &mut Progress) -> bool
+    where
+        'd: 'l,
+    {
+        match &self.plan {
+            Plan::Everything => true,
+            Plan::One(gates) => gates.iter().zip(&progress.met).all(|(gate, met)| {
+                let source = self.sources.get(gate.source);
+                let is_late = source.is_some_and(|source| !source.is_by_root());
+                *met || if is_late { self.holds(gate, roots, &mut Values::default()) } else { gate.holds_of_nothing() }
+            }),
+            Plan::Several { queries, unfiled, .. } => {
+                let mut values = Values::default();
+                let mut numbers = progress.candidates.iter().chain(unfiled);
+                numbers.any(|number| {
+                    let query = queries.get(*number);
+                    query.is_some_and(|query| query.iter().all(|one| self.holds(one, roots, &mut values)))
+                })
+            }
+        }
+    }
+
+    /// Asks the criteria of one source about the values in a root element. Whether none of them has failed.
+    fn pass<'l>(
+        &self,
+        source: &Source<'d>,
+        criteria: &[Criterion],
+        met: &mut [bool],
+        slot: Slot,
+        element: Element<'l>,
+        is_last: bool,
+    ) -> bool
+    where
+        'd: 'l,
+    {
+        let Finder::Values(extraction) = &source.finder else { return true };
+        if met.iter().all(|met| *met) {
+            return true;
+        }
+        let visited = extraction.visit_root(slot, element, |node| {
+            for (criterion, met) in criteria.iter().zip(&mut *met).filter(|(_, met)| !**met) {
+                match &criterion.condition {
+                    Condition::Any(alternatives) => *met = alternatives.matches(node, &self.base_url),
+                    Condition::Missing(false) => *met = true,
+                    Condition::Missing(true) => return ControlFlow::Break(()),
+                    Condition::NoneOf(alternatives) if alternatives.matches(node, &self.base_url) => {
+                        return ControlFlow::Break(());
+                    }
+                    Condition::NoneOf(_) | Condition::AnyTogether(_) => {}
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        let may_hold = |(criterion, met): (&Criterion, &bool)| *met || !is_last || criterion.holds_of_nothing();
+        visited.is_continue() && criteria.iter().zip(&*met).all(may_hold)
+    }
+
+    /// Finds queries by the values in a root element.
+    fn find<'l>(
+        &self,
+        source: &Source<'d>,
+        number: usize,
+        indexes: &[QueryIndex],
+        slot: Slot,
+        element: Element<'l>,
+        candidates: &mut Vec<usize>,
+    ) where
+        'd: 'l,
+    {
+        let Finder::Values(extraction) = &source.finder else { return };
+        let _ = extraction.visit_root(slot, element, |node| {
+            for index in indexes.iter().filter(|index| index.source == number) {
+                index.alternatives.visit(node, &self.base_url, |alternative| {
+                    let owner = usize::try_from(alternative).ok().and_then(|number| index.owners.get(number));
+                    candidates.extend(owner);
+                    false
+                });
+            }
+            ControlFlow::Continue(())
+        });
+    }
+
+    /// Whether a criterion holds of the whole resource.
+    fn holds<'l>(&self, criterion: &Criterion, roots: &Roots<'l>, values: &mut Values<'l>) -> bool
+    where
+        'd: 'l,
+    {
+        let Some(source) = self.sources.get(criterion.source) else { return false };
+        let extraction = match (&source.finder, &criterion.condition) {
+            (Finder::Values(extraction), _) => extraction,
+            (Finder::Composite(composite), Condition::AnyTogether(alternatives)) => {
+                return alternatives.iter().any(|parts| self.holds_together(composite, parts, roots));
+            }
+            (Finder::Composite(_), _) => return false,
+        };
+        let nodes = values.of(criterion.source, |nodes| {
+            let _ = extraction.visit_resource(roots, |node| {
+                nodes.push(node);
+                ControlFlow::Continue(())
+            });
+        });
+        let finds = |alternatives: &Alternatives| nodes.iter().any(|node| alternatives.matches(*node, &self.base_url));
+        match &criterion.condition {
+            Condition::Any(alternatives) => finds(alternatives),
+            Condition::AnyTogether(_) => false,
+            Condition::Missing(missing) => nodes.is_empty() == *missing,
+            Condition::NoneOf(alternatives) => !finds(alternatives),
+        }
+    }
+
+    /// Whether in one of a composite's contexts every part finds a value that meets it.
+    fn holds_together<'l>(&self, composite: &Composite<'d>, parts: &[Alternatives], roots: &Roots<'l>) -> bool
+    where
+        'd: 'l,
+    {
+        let visited = composite.visit_contexts(roots, |context| {
+            let all = composite.components().iter().zip(parts).all(|(component, part)| {
+                let visited =
+                    component.visit_context(context, roots, |node| break_if(part.matches(node, &self.base_url)));
+                visited.is_break()
+            });
+            break_if(all)
+        });
+        visited.is_break()
+    }
+}
+
+impl Criterion {
+    /// Whether it holds where no value meets it.
+    fn holds_of_nothing(&self) -> bool {
+        matches!(self.condition, Condition::NoneOf(_) | Condition::Missing(true))
+    }
+}
+
+/// What sources find in one resource, each looked for once.
+#[derive(Default)]
+struct Values<'l> {
+    nodes: Vec<Node<'l>>,
+    found: Vec<(usize, Range<usize>)>,
+}
+
+impl<'l> Values<'l> {
+    fn of(&mut self, source: usize, find: impl FnOnce(&mut Vec<Node<'l>>)) -> &[Node<'l>] {
+        let known = self.found.iter().find(|(known, _)| *known == source).map(|(_, range)| range.clone());
+        let range = known.unwrap_or_else(|| {
+            let from = self.nodes.len();
+            find(&mut self.nodes);
+            self.found.push((source, from..self.nodes.len()));
+            from..self.nodes.len()
+        });
+        self.nodes.get(range).unwrap_or_default()
+    }
+}
+
+fn break_if(seen: bool) -> ControlFlow<()> {
+    if seen { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}

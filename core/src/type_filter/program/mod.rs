@@ -1,0 +1,121 @@
+//! Compiled queries, and the resources that they let through.
+
+mod evaluate;
+mod of_type;
+
+use std::{collections::BTreeMap, fmt};
+
+use super::{alternatives::Alternatives, ast::Query, compile, error::TypeFilterError};
+use crate::{
+    Definitions, ResourceType, Timestamp,
+    json::Element,
+    search::{RootNames, RootTable, Roots, SearchParameter},
+};
+
+pub(crate) use evaluate::Progress;
+pub(crate) use of_type::TypeProgram;
+
+/// What the meaning of a query depends on besides its text. A time without a zone is UTC.
+#[derive(Clone, Debug)]
+pub struct FilterContext {
+    /// The server's own base, without a slash at its end: absolute references below it are relative ones in disguise.
+    pub base_url: String,
+    /// What `ap` measures from.
+    pub now: Timestamp,
+}
+
+/// The queries of a kick-off, ready to look at resources one by one.
+///
+/// A resource passes if it meets every criterion of any query of its type, or if its type has no query.
+pub struct Filter<'d> {
+    base_url: String,
+    queries: usize,
+    types: BTreeMap<ResourceType, TypeProgram<'d>>,
+    names: RootNames<'d>,
+    table: RootTable<'d>,
+}
+
+/// One criterion.
+pub(super) struct Test<'d> {
+    pub(super) parameter: SearchParameter<'d>,
+    pub(super) condition: Condition,
+}
+
+/// What must hold of the values that a parameter finds.
+pub(super) enum Condition {
+    /// One of them meets one of these.
+    Any(Alternatives),
+    /// In one of the elements where a composite looks, all parts of one of these find a value that meets them.
+    AnyTogether(Vec<Vec<Alternatives>>),
+    /// Whether there are none.
+    Missing(bool),
+    /// None of them meets any of these, as where there are none.
+    NoneOf(Alternatives),
+}
+
+impl<'d> Filter<'d> {
+    /// Whether queries can ask by that parameter, at least by its plain values: for the capability statement.
+    pub fn supports(parameter: &SearchParameter<'_>) -> bool {
+        compile::is_supported(parameter)
+    }
+
+    /// Looks up the parameters of all queries and reads their values. The errors are given together, one for each query
+    /// that has any.
+    pub fn compile(
+        queries: &[Query],
+        definitions: &Definitions<'d>,
+        context: &FilterContext,
+    ) -> Result<Self, Vec<TypeFilterError>> {
+        let mut by_type: BTreeMap<ResourceType, Vec<Vec<Test<'d>>>> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for query in queries {
+            match compile::query(query, definitions, context) {
+                Ok(tests) => by_type.entry(query.resource_type().clone()).or_default().push(tests),
+                Err(error) => errors.push(error),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut names = RootNames::default();
+        let base_url = &context.base_url;
+        let programs = by_type.into_iter().map(|(name, tests)| (name, TypeProgram::new(tests, base_url, &mut names)));
+        let types = programs.collect();
+        Ok(Self { base_url: base_url.clone(), queries: queries.len(), types, table: names.table(), names })
+    }
+
+    /// Whether a resource passes, given as its JSON text; of a repeated root element the first counts. What is no
+    /// resource of a type that has queries passes: it is not what they ask about.
+    pub fn matches(&self, resource: &[u8]) -> bool {
+        let members = || Element::new(resource.trim_ascii()).members();
+        let type_name = members().find(|(name, _)| name.is("resourceType")).and_then(|(_, element)| element.string());
+        let Some(program) = type_name.and_then(|name| self.types.get(&*name)) else { return true };
+        let mut progress = Progress::default();
+        program.begin(&mut progress);
+        let mut roots = Roots::default();
+        for (name, element) in members() {
+            let Some(slot) = self.table.slot(name) else { continue };
+            if roots.put(slot, element) && !program.take(slot, element, &mut progress) {
+                return false;
+            }
+        }
+        program.finish(&roots, &mut progress)
+    }
+
+    /// The queries of one resource type; `None` if all of its resources pass.
+    pub(crate) fn of_type(&self, resource_type: &str) -> Option<&TypeProgram<'d>> {
+        self.types.get(resource_type)
+    }
+
+    /// The root elements that the queries look at, by the slots that they know them by.
+    pub(crate) fn names(&self) -> &RootNames<'d> {
+        &self.names
+    }
+}
+
+/// Says how much it holds, never what is searched for.
+impl fmt::Debug for Filter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Filter({} queries of {} types)", self.queries, self.types.len())
+    }
+}

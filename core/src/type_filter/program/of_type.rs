@@ -1,0 +1,243 @@
+//! The queries of one resource type, arranged so that their number hardly counts: each parameter is looked for once,
+//! queries that ask the same of one parameter become one, and the rest is found by what it asks most particularly.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem::Discriminant,
+    ops::Range,
+};
+
+use super::{Condition, Test};
+use crate::{
+    search::{Composite, Extraction, RootNames, SearchParameter, Slot},
+    type_filter::alternatives::Alternatives,
+};
+
+/// All queries of one resource type.
+pub(crate) struct TypeProgram<'d> {
+    pub(super) base_url: String,
+    pub(super) sources: Vec<Source<'d>>,
+    /// The sources that look at a root element as soon as it is there, by slot.
+    pub(super) watchers: Vec<Vec<usize>>,
+    pub(super) plan: Plan,
+}
+
+/// Where a parameter finds its values. Each is there once, however many criteria ask by it.
+pub(super) struct Source<'d> {
+    pub(super) finder: Finder<'d>,
+    pub(super) slots: BTreeSet<Slot>,
+    /// Those tests of a single query that ask by it.
+    pub(super) gates: Range<usize>,
+}
+
+pub(super) enum Finder<'d> {
+    Values(Extraction<'d>),
+    Composite(Composite<'d>),
+}
+
+/// How the criteria are combined.
+pub(super) enum Plan {
+    /// A query without criteria: everything passes.
+    Everything,
+    /// One query. Its tests are in the order of their sources.
+    One(Vec<Criterion>),
+    /// Several queries.
+    Several {
+        /// All queries, each without the criterion by which it is filed.
+        queries: Vec<Vec<Criterion>>,
+        /// By what most of them are found.
+        indexes: Vec<QueryIndex>,
+        /// Those that are found by nothing and so are tried each.
+        unfiled: Vec<usize>,
+    },
+}
+
+/// A criterion of one query.
+pub(super) struct Criterion {
+    pub(super) source: usize,
+    pub(super) condition: Condition,
+}
+
+/// Queries by one of their criteria, which is an exact look-up.
+pub(super) struct QueryIndex {
+    pub(super) source: usize,
+    /// Those of all queries.
+    pub(super) alternatives: Alternatives,
+    /// Which query an alternative is from.
+    pub(super) owners: Vec<usize>,
+}
+
+impl<'d> TypeProgram<'d> {
+    pub(super) fn new(queries: Vec<Vec<Test<'d>>>, base_url: &str, names: &mut RootNames<'d>) -> Self {
+        let mut sources = Sources { names, by_code: BTreeMap::new(), sources: Vec::new() };
+        let queries: Vec<Vec<Criterion>> =
+            queries.into_iter().map(|tests| tests.into_iter().map(|test| sources.criterion(test)).collect()).collect();
+        let mut sources = sources.sources;
+        let plan = Plan::new(queries, &sources);
+        let watching: Vec<usize> = match &plan {
+            Plan::Everything => Vec::new(),
+            Plan::One(gates) => {
+                for (source, number) in sources.iter_mut().zip(0..) {
+                    let from = gates.partition_point(|gate| gate.source < number);
+                    source.gates = from..gates.partition_point(|gate| gate.source <= number);
+                }
+                (0..sources.len()).filter(|number| sources.get(*number).is_some_and(Source::is_by_root)).collect()
+            }
+            Plan::Several { indexes, .. } => indexes.iter().map(|index| index.source).collect(),
+        };
+        let slots = sources.iter().flat_map(|source| &source.slots).map(|slot| slot.index() + 1).max().unwrap_or(0);
+        let mut watchers = vec![Vec::new(); slots];
+        for number in watching {
+            for slot in sources.get(number).into_iter().flat_map(|source| &source.slots) {
+                let watchers: Option<&mut Vec<usize>> = watchers.get_mut(slot.index());
+                watchers.filter(|watchers| !watchers.contains(&number)).into_iter().for_each(|it| it.push(number));
+            }
+        }
+        Self { base_url: base_url.to_owned(), sources, watchers, plan }
+    }
+
+    /// The root elements that the queries look at.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.sources.iter().flat_map(|source| source.slots.iter().copied())
+    }
+}
+
+impl Source<'_> {
+    /// Whether its values are found in one root element without looking at others.
+    pub(super) fn is_by_root(&self) -> bool {
+        match &self.finder {
+            Finder::Values(extraction) => extraction.is_by_root(),
+            Finder::Composite(_) => false,
+        }
+    }
+}
+
+/// The sources, as criteria ask for them.
+struct Sources<'n, 'd> {
+    names: &'n mut RootNames<'d>,
+    by_code: BTreeMap<&'d str, usize>,
+    sources: Vec<Source<'d>>,
+}
+
+impl<'d> Sources<'_, 'd> {
+    fn criterion(&mut self, test: Test<'d>) -> Criterion {
+        let code = test.parameter.code();
+        let known = self.by_code.get(code).copied();
+        let source = known.unwrap_or_else(|| {
+            let source = self.source(&test.parameter, &test.condition);
+            self.sources.push(source);
+            self.by_code.insert(code, self.sources.len() - 1);
+            self.sources.len() - 1
+        });
+        Criterion { source, condition: test.condition }
+    }
+
+    fn source(&mut self, parameter: &SearchParameter<'d>, condition: &Condition) -> Source<'d> {
+        let (finder, slots) = match condition {
+            // A composite has no other conditions.
+            Condition::AnyTogether(_) => {
+                let composite = parameter.composite(self.names);
+                let slots = composite.slots().collect();
+                (Finder::Composite(composite), slots)
+            }
+            _ => {
+                let extraction = parameter.extraction(self.names);
+                let slots = extraction.slots().collect();
+                (Finder::Values(extraction), slots)
+            }
+        };
+        Source { finder, slots, gates: 0..0 }
+    }
+}
+
+impl Plan {
+    fn new(queries: Vec<Vec<Criterion>>, sources: &[Source<'_>]) -> Self {
+        if queries.iter().any(Vec::is_empty) {
+            return Self::Everything;
+        }
+        let mut queries = joined(queries);
+        if queries.len() > 1 {
+            return Self::filed(queries, sources);
+        }
+        let mut gates = queries.pop().unwrap_or_default();
+        gates.sort_by_key(|gate| gate.source);
+        Self::One(gates)
+    }
+
+    /// Files each query by that of its criteria which tells most queries apart.
+    fn filed(mut queries: Vec<Vec<Criterion>>, sources: &[Source<'_>]) -> Self {
+        let mut kinds: Vec<(Kind, BTreeSet<u64>)> = Vec::new();
+        for criterion in queries.iter().flatten() {
+            if let Some((kind, keys)) = Kind::of(criterion, sources) {
+                match kinds.iter_mut().find(|(known, _)| *known == kind) {
+                    Some((_, known)) => known.extend(keys),
+                    None => kinds.push((kind, keys.into_iter().collect())),
+                }
+            }
+        }
+        kinds.sort_by_key(|(_, keys)| std::cmp::Reverse(keys.len()));
+        let mut filed: Vec<(Vec<Alternatives>, Vec<usize>)> = kinds.iter().map(|_| Default::default()).collect();
+        let mut unfiled = Vec::new();
+        for (number, query) in queries.iter_mut().enumerate() {
+            let kinds_here: Vec<_> = query.iter().map(|criterion| Kind::of(criterion, sources)).collect();
+            let place =
+                |kind: Kind| kinds_here.iter().position(|here| here.as_ref().is_some_and(|(it, _)| *it == kind));
+            let best = kinds.iter().zip(&mut filed).find_map(|((kind, _), filed)| Some((place(*kind)?, filed)));
+            match best.map(|(place, filed)| (query.remove(place).condition, filed)) {
+                Some((Condition::Any(alternatives), (list, owners))) => {
+                    owners.extend(std::iter::repeat_n(number, alternatives.len()));
+                    list.push(alternatives);
+                }
+                _ => unfiled.push(number),
+            }
+        }
+        let indexes = kinds.iter().zip(filed).filter_map(|((kind, _), (list, owners))| {
+            Some(QueryIndex { source: kind.source, alternatives: Alternatives::joined(list)?, owners })
+        });
+        Self::Several { indexes: indexes.collect(), queries, unfiled }
+    }
+}
+
+/// What a criterion must have in common with another for their alternatives to be joined.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    source: usize,
+    manner: Discriminant<Alternatives>,
+}
+
+impl Kind {
+    /// Of a criterion by which a query can be filed, with the keys of its alternatives.
+    fn of(criterion: &Criterion, sources: &[Source<'_>]) -> Option<(Self, Vec<u64>)> {
+        let Condition::Any(alternatives) = &criterion.condition else { return None };
+        let is_by_root = sources.get(criterion.source).is_some_and(Source::is_by_root);
+        let keys = alternatives.keys().filter(|_| is_by_root)?;
+        Some((Self { source: criterion.source, manner: alternatives.manner() }, keys))
+    }
+}
+
+/// Of queries that have one criterion each, and ask the same kind of thing by the same parameter, one.
+fn joined(queries: Vec<Vec<Criterion>>) -> Vec<Vec<Criterion>> {
+    let mut rest = Vec::new();
+    let mut kinds: Vec<(Kind, Vec<Alternatives>)> = Vec::new();
+    for mut query in queries {
+        match (query.pop(), query.is_empty()) {
+            (Some(Criterion { source, condition: Condition::Any(alternatives) }), true) => {
+                let kind = Kind { source, manner: alternatives.manner() };
+                match kinds.iter_mut().find(|(known, _)| *known == kind) {
+                    Some((_, list)) => list.push(alternatives),
+                    None => kinds.push((kind, vec![alternatives])),
+                }
+            }
+            (last, _) => {
+                query.extend(last);
+                rest.push(query);
+            }
+        }
+    }
+    let joined = kinds.into_iter().filter_map(|(kind, list)| {
+        let condition = Condition::Any(Alternatives::joined(list)?);
+        Some(vec![Criterion { source: kind.source, condition }])
+    });
+    rest.extend(joined);
+    rest
+}
