@@ -75,12 +75,12 @@ impl<'l> Name<'l> {
 
     /// As it stands in the line, between the quotes.
     pub(crate) fn text(self) -> &'l [u8] {
-        self.0
+        self.text
     }
 
-    /// Whether it has to be decoded to be read.
+    /// Whether it may have to be decoded to be read.
     pub(crate) fn is_escaped(self) -> bool {
-        self.0.contains(&b'\\')
+        self.escaped
     }
 
     /// The decoded name; `None` if it is no valid string.
