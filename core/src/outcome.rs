@@ -108,6 +108,8 @@ pub enum IssueCode {
     Throttled,
     /// Took too long.
     Timeout,
+    /// Withheld by a decision of people.
+    Suppressed,
     /// For information.
     Informational,
 }

@@ -1,6 +1,6 @@
 //! What an accepted export takes: decided once at kick-off, followed by any number of writers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{
     Definitions, Edition, ResourceType,
     elements::Elements,
     endpoint::EndpointConfig,
-    kick_off::{KickOff, Level},
+    kick_off::{KickOff, Level, Operation},
     outcome::Issue,
     pass::{Collection, Pass, SetWanted},
     time::Timestamp,
@@ -18,8 +18,17 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportPlan {
+    /// By which operation.
+    #[serde(default)]
+    pub operation: Operation,
     /// Whose data.
     pub level: Level,
+    /// The deployment's own parameters, for its data source.
+    #[serde(default)]
+    pub vendor_parameters: BTreeMap<String, Vec<String>>,
+    /// Where the format is documented, for the manifest of an EHI export.
+    #[serde(default)]
+    pub documentation_url: Option<String>,
     /// Which types.
     pub types: TypeSelection,
     /// `_typeFilter` queries; a type with queries exports what meets one of them.
@@ -150,6 +159,13 @@ pub enum Organize {
 impl ExportPlan {
     pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, types: TypeSelection) -> Self {
         Self {
+            operation: kick_off.operation,
+            documentation_url: config
+                .ehi
+                .as_ref()
+                .filter(|_| kick_off.operation == Operation::EhiExport)
+                .map(|ehi| ehi.documentation_url.clone()),
+            vendor_parameters: kick_off.vendor_parameters,
             level: kick_off.level,
             types: types.without(&kick_off.withheld),
             type_filters: kick_off.type_filters,
@@ -157,7 +173,11 @@ impl ExportPlan {
             until: kick_off.until,
             undated_included: config.undated_included,
             transaction_time: None,
-            edition: config.edition,
+            edition: match kick_off.operation {
+                Operation::Export => config.edition,
+                // The Argonaut guide builds on the asynchronous pattern, whose manifest is that of 2.0.
+                Operation::EhiExport => Edition::Stu2,
+            },
             base_url: config.base_url.clone(),
             elements: kick_off.elements,
             export_shared: config.export_shared,

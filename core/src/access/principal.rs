@@ -45,6 +45,20 @@ impl Principal {
         }
     }
 
+    /// Whether the principal may export that patient's whole record: a patient the own one, a system anyone's
+    /// (EHI-AUTH-05, EHI-AUTH-06). No resource scope implies it.
+    pub fn may_export_ehi_of(&self, id: &str) -> bool {
+        match self {
+            Self::Anonymous => false,
+            Self::Open => true,
+            Self::Known { scopes, patient, .. } => {
+                let has = |scope: &str| scopes.iter().any(|own| own == scope);
+                let own = || patient.as_ref().is_some_and(|patient| patient.expose() == id);
+                has("system/$ehi-export") || has("patient/$ehi-export") && own()
+            }
+        }
+    }
+
     /// Whether the token has ended.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         matches!(self, Self::Known { expires, .. } if *expires <= now)

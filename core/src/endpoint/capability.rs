@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Auth, EndpointConfig};
 use crate::{
     http::{FHIR_JSON, Response},
+    plan::Supporting,
     type_filter::Filter,
 };
 
@@ -22,7 +23,7 @@ pub(super) fn statement(config: &EndpointConfig) -> Response {
         "format": ["json"],
         "rest": [{
             "mode": "server",
-            "documentation": DOCUMENTATION,
+            "documentation": documentation(config),
             "security": security(config.auth),
             "resource": config.definitions().resource_types().map(|name| resource(config, name)).collect::<Vec<_>>(),
             "operation": [operation("export", "export")],
@@ -47,17 +48,22 @@ fn security(auth: Auth) -> Value {
 /// BD-CAP-02, BD-CAP-03. Only the operations are offered: no REST interaction is claimed.
 fn resource(config: &EndpointConfig, name: &str) -> Value {
     let mut resource = match name {
-        "Patient" => json!({
-            "type": name,
-            "operation": [
-                operation("export", "patient-export"),
-                {
-                    "name": "patient-instance-export",
-                    "definition": "https://ehi-export.github.io/fhir/OperationDefinition/patient-instance-export",
-                    "documentation": "Patient/[id]/$export: the compartment of one patient, with the parameters of patient-export",
-                },
-            ],
-        }),
+        "Patient" => {
+            let one = json!({
+                "name": "patient-instance-export",
+                "definition": "https://ehi-export.github.io/fhir/OperationDefinition/patient-instance-export",
+                "documentation": "Patient/[id]/$export: the compartment of one patient, with the parameters of patient-export",
+            });
+            let ehi = config.ehi.as_ref().map(|ehi| {
+                json!({
+                    "name": "ehi-export",
+                    "definition": "http://hl7.org/fhir/us/ehi-api/OperationDefinition/ehi-export",
+                    "documentation": format!("the format is documented at {}", ehi.documentation_url),
+                })
+            });
+            let operations: Vec<_> = [operation("export", "patient-export"), one].into_iter().chain(ehi).collect();
+            json!({ "type": name, "operation": operations })
+        }
         "Group" => json!({ "type": name, "operation": [operation("export", "group-export")] }),
         _ => json!({ "type": name }),
     };
@@ -80,9 +86,25 @@ fn operation(name: &str, canonical: &str) -> Value {
     json!({ "name": name, "definition": format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{canonical}") })
 }
 
-/// BD-CAP-06.
-const DOCUMENTATION: &str = "Levels: system, Patient, Group, one patient. Parameters: _type, _since, _outputFormat \
-    (application/fhir+ndjson), _typeFilter with the search parameters listed for each type. Resources pass as they are stored, without a profile filter. \
-    Files hold one resource type each and are split by number of resources and by bytes. At Patient and Group level the \
-    Patient compartment decides; supporting resources outside it and Provenance of exported resources other than Patient are \
-    not added. _since applies alike to new members of a group. includeAssociatedData has no supported values.";
+/// BD-CAP-06: what a client would otherwise have to try out.
+fn documentation(config: &EndpointConfig) -> String {
+    let supporting = match &config.supporting {
+        Supporting::Off => String::from("supporting resources outside it are not added"),
+        Supporting::All => String::from("supporting resources outside it that exported ones refer to are added"),
+        Supporting::Types(types) => {
+            let types = types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("supporting resources outside it that exported ones refer to are added if they are {types}")
+        }
+    };
+    let undated = if config.undated_included { "is" } else { "is not" };
+    format!(
+        "Levels: system, Patient, Group, one patient. Parameters: _type, _since, _until, _elements, _outputFormat \
+         (application/fhir+ndjson), _typeFilter with the search parameters listed for each type, includeAssociatedData \
+         with LatestProvenanceResources and RelevantProvenanceResources. Resources pass as they are stored, without a \
+         profile filter. Files hold one resource type each and are split by number of resources and by bytes. At Patient \
+         and Group level the Patient compartment decides; {supporting}, whatever their last update and whatever \
+         _typeFilter says. Provenance of what is in the compartment is added from edition 2.0 on, unless _type leaves it \
+         out. _since applies alike to new members of a group. What has no meta.lastUpdated {undated} exported with _since \
+         and _until."
+    )
+}

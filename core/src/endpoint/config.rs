@@ -1,10 +1,18 @@
 //! What a deployment decides. Absolute URLs come from here only, never from `Host` or `X-Forwarded-*`.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Definitions, Edition, job::JobId, plan::Supporting};
+use crate::{
+    Definitions, Edition,
+    job::{JobId, StepsConfig},
+    kick_off::Operation,
+    plan::Supporting,
+};
 
 /// What a deployment decides. Every member but `baseUrl` and `auth` has a default; unknown members are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +53,24 @@ pub struct EndpointConfig {
     /// Whether what is in the compartments of a listed and of an unlisted patient is exported (BD-PAT-06).
     #[serde(default)]
     pub export_shared: bool,
+    /// Early polls after which an export is ended (BD-STAT-06); none means never.
+    #[serde(default)]
+    pub poll_strikes_max: Option<u32>,
+    /// How long the work of an export may take, in seconds, before it fails.
+    #[serde(default = "default_run")]
+    pub run_seconds: u64,
+    /// Whether `Prefer: separate-export-status` is honoured (BD-HDR-06).
+    #[serde(default)]
+    pub separate_export_status: bool,
+    /// Offers `$ehi-export`, and how.
+    #[serde(default)]
+    pub ehi: Option<EhiConfig>,
+    /// Steps that people take before an export begins and before its files are released.
+    #[serde(default)]
+    pub steps: StepsConfig,
+    /// Parameters of the deployment's own, by name; what they mean is for its data source to know.
+    #[serde(default)]
+    pub vendor_parameters: BTreeMap<String, VendorParameter>,
     /// Which resources outside the Patient compartment accompany those inside that refer to them (BD-TYPE-05).
     #[serde(default)]
     pub supporting: Supporting,
@@ -72,6 +98,25 @@ pub enum Auth {
     Bearer,
 }
 
+/// How `$ehi-export` is offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EhiConfig {
+    /// Where the format of what is not FHIR is documented publicly, absolute (EHI-MAN-01).
+    pub documentation_url: String,
+}
+
+/// A parameter of the deployment's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VendorParameter {
+    /// Of which operations.
+    pub operations: BTreeSet<Operation>,
+    /// The values that it takes; none listed means any text of at most 1,000 characters.
+    #[serde(default)]
+    pub values: BTreeSet<String>,
+}
+
 impl EndpointConfig {
     /// A configuration with all defaults.
     pub fn new(base_url: impl Into<String>, auth: Auth) -> Self {
@@ -88,6 +133,12 @@ impl EndpointConfig {
             retry_after_seconds: default_retry_after(),
             poll_interval_millis: default_poll_interval(),
             export_shared: false,
+            poll_strikes_max: None,
+            run_seconds: default_run(),
+            separate_export_status: false,
+            ehi: None,
+            steps: StepsConfig::default(),
+            vendor_parameters: BTreeMap::new(),
             supporting: Supporting::default(),
             undated_included: default_undated_included(),
             withheld_labels: BTreeSet::new(),
@@ -141,6 +192,12 @@ impl EndpointConfig {
             "`baseUrl` must have no query and no fragment"
         } else if self.jobs_per_client_max == 0 {
             "`jobsPerClientMax` must be at least 1"
+        } else if let Some(problem) = self.steps.problem() {
+            problem
+        } else if self.ehi.as_ref().is_some_and(|ehi| !ehi.documentation_url.starts_with("https://")) {
+            "`ehi.documentationUrl` must be an absolute https URL"
+        } else if self.run_seconds == 0 {
+            "`runSeconds` must be at least 1"
         } else if self.withheld_labels.iter().any(|label| !label.contains('|')) {
             "each of `withheldLabels` must be `system|code`"
         } else if self.published.is_empty() {
@@ -181,6 +238,11 @@ fn default_retry_after() -> u64 {
 /// Clients in use poll faster than they are told; a fifth of a second still costs next to nothing.
 fn default_poll_interval() -> u64 {
     200
+}
+
+/// A week: the largest exports take days, and what takes longer has lost its way.
+fn default_run() -> u64 {
+    7 * 24 * 60 * 60
 }
 
 /// What cannot be told to be unchanged is better sent twice than lost.

@@ -9,13 +9,13 @@ use crate::{
     access::Principal,
     http::Response,
     job::{Job, JobId},
-    kick_off::{Facts, KickOff, Level},
+    kick_off::{Facts, KickOff, Level, Operation},
     outcome::{Issue, IssueCode},
     plan::{ExportPlan, Provenance, TypeSelection},
     time::Timestamp,
 };
 
-pub use config::{Auth, ConfigError, EndpointConfig};
+pub use config::{Auth, ConfigError, EhiConfig, EndpointConfig, VendorParameter};
 pub use route::Route;
 pub(crate) use route::allow;
 
@@ -66,6 +66,9 @@ impl Endpoint {
     /// What the grant does not cover is refused where it was asked for by name (SM-ACC-03) and left out where everything
     /// was (BD-SEC-06). Authorisation precedes look-up: facts are not consulted for what the principal may not know.
     pub fn authorize(&self, kick_off: &KickOff, principal: &Principal, facts: &Facts) -> Result<Grant, Refusal> {
+        if kick_off.operation == Operation::EhiExport {
+            return self.authorize_ehi(kick_off, principal, facts);
+        }
         let grant = principal.may_export();
         if grant.is_nothing() {
             return Err(forbidden("the token does not grant the export of any resource type"));
@@ -97,6 +100,24 @@ impl Endpoint {
             Level::Patient(id) if !facts.patients.contains(id) => return Err(absent("patient")),
             _ => {}
         }
+        self.check_jobs(facts)?;
+        Ok(Grant { types })
+    }
+
+    /// EHI-AUTH-01, EHI-AUTH-02, EHI-AUTH-05: one patient's whole record, by the operation's own scope.
+    fn authorize_ehi(&self, kick_off: &KickOff, principal: &Principal, facts: &Facts) -> Result<Grant, Refusal> {
+        let Level::Patient(patient) = &kick_off.level else { return Err(absent("patient")) };
+        if !principal.may_export_ehi_of(patient) {
+            return Err(forbidden("the token does not grant the EHI export of this patient"));
+        }
+        if !facts.patients.contains(patient) {
+            return Err(absent("patient"));
+        }
+        self.check_jobs(facts)?;
+        Ok(Grant { types: TypeSelection::All })
+    }
+
+    fn check_jobs(&self, facts: &Facts) -> Result<(), Refusal> {
         let limit = self.config.jobs_per_client_max;
         if facts.active_jobs.is_none_or(|jobs| jobs >= limit) {
             let diagnostics =
@@ -105,7 +126,7 @@ impl Endpoint {
             let refusal = Refusal::new(429, Issue::error(IssueCode::Throttled, diagnostics));
             return Err(refusal.with("retry-after", retry_after));
         }
-        Ok(Grant { types })
+        Ok(())
     }
 
     /// Makes the job and the response that announces it (BD-KRSP-01, BD-KRSP-02).
@@ -118,14 +139,24 @@ impl Endpoint {
         now: Timestamp,
     ) -> (Job, Response) {
         let notices = kick_off.notices.clone();
+        let separate_status = kick_off.separate_status;
         let plan = ExportPlan::new(&self.config, kick_off, grant.types);
         let mut issues = vec![Issue::information("the export was accepted; poll the address in Content-Location")];
         let left_out = plan.left_out().map(|text| Issue::information(format!("not part of this export: {text}")));
         issues.extend(left_out);
         issues.extend(notices);
-        let job = Job::new(&self.config, id, principal.owner(), plan, now);
+        let job = Job::new(&self.config, id, principal.owner(), plan, separate_status, now);
         let response = Response::outcome(202, &crate::outcome::OperationOutcome { issue: issues })
             .with("content-location", self.config.polling_location(&job.id()));
+        let response = match job.patient_link() {
+            Some(link) => response.with("link", link),
+            None => response,
+        };
+        let response = if separate_status {
+            response.with("preference-applied", "respond-async, separate-export-status")
+        } else {
+            response
+        };
         (job, response)
     }
 

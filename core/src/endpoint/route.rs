@@ -6,7 +6,7 @@ use crate::{
     access::Principal,
     http::{Prefer, Request, Response, Target},
     job::JobId,
-    kick_off::{self, KickOff, Level},
+    kick_off::{self, KickOff, Level, Operation},
     outcome::{Issue, IssueCode},
     reference::is_id,
 };
@@ -53,32 +53,41 @@ impl Endpoint {
             ["Patient", "$export"] => Level::AllPatients,
             ["Group", id, "$export"] if is_id(id) => Level::Group((*id).to_owned()),
             ["Patient", id, "$export"] if is_id(id) => Level::Patient((*id).to_owned()),
+            // Some libraries encode the dollar sign; a decoded segment is the same.
+            ["Patient", id, "$ehi-export"] if is_id(id) && self.config.ehi.is_some() => {
+                let level = Level::Patient((*id).to_owned());
+                let kick_off = self.kick_off(request, Operation::EhiExport, level)?;
+                return Ok(Route::KickOff(Box::new(kick_off)));
+            }
             ["bulk", id, rest @ ..] => {
                 let job = matches!(rest, [] | ["files", _]).then(|| JobId::parse(id)).flatten();
                 return Ok(job.map_or_else(|| Route::Respond(not_found()), Route::Job));
             }
             _ => return Ok(Route::Respond(not_found())),
         };
-        self.kick_off(request, level).map(|kick_off| Route::KickOff(Box::new(kick_off)))
+        self.kick_off(request, Operation::Export, level).map(|kick_off| Route::KickOff(Box::new(kick_off)))
     }
 
-    fn kick_off(&self, request: &Request<'_>, level: Level) -> Result<KickOff, Refusal> {
+    fn kick_off(&self, request: &Request<'_>, operation: Operation, level: Level) -> Result<KickOff, Refusal> {
         // The 4.0 ballot dropped GET (BD4-01, BD-KICK-05).
-        let methods: &[&str] =
-            if self.config.edition == crate::Edition::Stu4Ballot { &["POST"] } else { &["GET", "POST"] };
+        let is_post_only = operation == Operation::EhiExport || self.config.edition == crate::Edition::Stu4Ballot;
+        let methods: &[&str] = if is_post_only { &["POST"] } else { &["GET", "POST"] };
         allow(request, methods)?;
         self.check_accept(request)?;
-        if self.config.prefer_required && !Prefer::of(request).respond_async {
+        let prefer = Prefer::of(request);
+        if self.config.prefer_required && !prefer.respond_async {
             let diagnostics = "an export needs the header `Prefer: respond-async`";
             return Err(Refusal::new(400, Issue::error(IssueCode::Required, diagnostics).about("Prefer")));
         }
         if request.method == "POST" {
             check_content_type(request)?;
         }
-        let reader = kick_off::Reader::new(self.config.edition, self.config.definitions(), request);
+        let reader = kick_off::Reader::new(&self.config, operation, request);
         // For POST the URL alone is the request: its parameters are in the body (BD-MAN-04).
         let target = if request.method == "POST" { Target::parse(request.target).path } else { request.target };
-        kick_off::read(reader, request, level, format!("{}{target}", self.config.origin()))
+        let kick_off = kick_off::read(reader, request, level, format!("{}{target}", self.config.origin()))?;
+        let separate_status = self.config.separate_export_status && prefer.separate_export_status;
+        Ok(KickOff { separate_status, ..kick_off })
     }
 
     /// BD-HDR-01, BD-HDR-02.

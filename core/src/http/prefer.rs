@@ -7,6 +7,8 @@ use super::Request;
 pub struct Prefer {
     /// `respond-async`.
     pub respond_async: bool,
+    /// `separate-export-status` (BD-HDR-05).
+    pub separate_export_status: bool,
     /// `handling=strict` or `handling=lenient`; the first one said counts.
     pub handling: Option<Handling>,
 }
@@ -29,6 +31,7 @@ impl Prefer {
             let (name, value) = token.split_once('=').unwrap_or((token, ""));
             match name.trim().to_ascii_lowercase().as_str() {
                 "respond-async" => prefer.respond_async = true,
+                "separate-export-status" => prefer.separate_export_status = true,
                 "handling" => prefer.handling = prefer.handling.or_else(|| Handling::parse(value)),
                 _ => {}
             }
@@ -65,7 +68,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(spelling),
-                Prefer { respond_async: true, handling: Some(Handling::Lenient) },
+                Prefer { respond_async: true, separate_export_status: false, handling: Some(Handling::Lenient) },
                 "{spelling:?}"
             );
         }

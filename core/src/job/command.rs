@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Effects, Epoch, Job, JobMisuse, Lease, PartitionProgress, internal, state::Event};
+use super::{Effects, Epoch, FormAnswers, Job, JobMisuse, Lease, PartitionProgress, StepTaken, internal, state::Event};
 use crate::{manifest::OutputFile, manifest::Section, pass::Pass, time::Timestamp, writer::Checkpoint};
 
 /// A command to a job.
@@ -56,6 +56,30 @@ pub enum Command {
         /// Why, in lower case; shown to the client, so no patient data and no paths.
         diagnostics: String,
     },
+    /// The patient has filled in the form. No lease is needed for what people do.
+    FormSubmitted {
+        /// What was chosen.
+        answers: FormAnswers,
+    },
+    /// Staff approve the step that is waited for.
+    Approve {
+        /// The step.
+        step: String,
+        /// Who.
+        by: String,
+    },
+    /// Staff reject the step that is waited for, and with it the export.
+    Reject {
+        /// The step.
+        step: String,
+        /// One of the deployment's rejection codes.
+        code: String,
+        /// Who.
+        by: String,
+        /// For staff alone.
+        #[serde(default)]
+        note: String,
+    },
     /// Everything below the job's storage prefix is removed.
     Removed,
 }
@@ -84,14 +108,22 @@ impl Job {
             Command::FinishPartition { epoch, partition } => {
                 self.check_epoch(epoch)?;
                 self.partition(partition)?.finished = true;
-                if self.record.partitions.values().all(|progress| progress.finished) && self.enter(Event::Finish) {
-                    self.record.lease = None;
-                    self.record.ended = Some(now);
+                if self.record.partitions.values().all(|progress| progress.finished) {
+                    self.release(now);
                 }
             }
             Command::Fail { epoch, diagnostics } => {
                 self.check_epoch(epoch)?;
                 self.fail_with(internal(&diagnostics), now);
+            }
+            Command::FormSubmitted { answers } => self.submit_form(&answers, now)?,
+            Command::Approve { step, by } => {
+                let taken = StepTaken { name: step, rejected: None, by, note: String::new(), at: now };
+                self.take_step(taken, now)?;
+            }
+            Command::Reject { step, code, by, note } => {
+                let taken = StepTaken { name: step, rejected: Some(code), by, note, at: now };
+                self.take_step(taken, now)?;
             }
             Command::Removed => {
                 if !self.enter(Event::Removed) {

@@ -6,6 +6,9 @@ mod id;
 mod record;
 mod serve;
 mod state;
+mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -27,6 +30,7 @@ pub use command::Command;
 pub use id::JobId;
 use record::{Lease, PartitionProgress, Record};
 pub use state::State;
+pub use steps::{FormAnswers, PatientForm, RejectionCode, StepConfig, StepTaken, StepWanted, StepsConfig};
 
 /// One export, server side. Small, whatever the export's size: rows, population and poll account lie beside it.
 ///
@@ -71,6 +75,8 @@ pub enum Wants {
         /// What is unfinished.
         partitions: Vec<PartitionTask>,
     },
+    /// Have staff take a step: see [`Command::Approve`] and [`Command::Reject`].
+    Step(StepWanted),
     /// Remove everything below the job's storage prefix, by listing it, then say [`Command::Removed`].
     Remove,
     /// Forget the job altogether.
@@ -95,7 +101,15 @@ pub enum PopulationWanted {
 pub struct Epoch(pub u64);
 
 impl Job {
-    pub(crate) fn new(config: &EndpointConfig, id: JobId, owner: Owner, plan: ExportPlan, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        config: &EndpointConfig,
+        id: JobId,
+        owner: Owner,
+        plan: ExportPlan,
+        separate_status: bool,
+        now: Timestamp,
+    ) -> Self {
+        let operation = plan.operation;
         let record = Record {
             version: record::VERSION,
             id,
@@ -103,7 +117,7 @@ impl Job {
             plan,
             requires_access_token: config.auth == crate::endpoint::Auth::Bearer,
             retention_seconds: config.retention_seconds,
-            state: State::Queued,
+            state: State::AwaitingPatient,
             created: now,
             epoch: Epoch(0),
             lease: None,
@@ -114,8 +128,24 @@ impl Job {
             bytes: 0,
             ended: None,
             failure: None,
+            steps: config.steps.of(operation),
+            deadline: None,
+            run_seconds: Some(config.run_seconds),
+            separate_status,
         };
-        Self { record }
+        let mut job = Self { record };
+        job.start(now);
+        job
+    }
+
+    /// To the first state: the patient's form if there is one, else what comes after it.
+    fn start(&mut self, now: Timestamp) {
+        if let Some(form) = &self.record.steps.form {
+            self.record.deadline = Some(now.plus_seconds(form.deadline_seconds));
+            return;
+        }
+        // INVARIANT: from the first state there is a way to both states that come next.
+        let _ = self.prepare(now);
     }
 
     /// Its id, under which it is stored.
@@ -158,6 +188,10 @@ impl Job {
                 Some(lease) if lease.until > now && lease.holder != holder => Wants::Nothing,
                 _ => Wants::Run { population: self.population_wanted(), partitions: self.unfinished() },
             },
+            State::AwaitingStep | State::AwaitingRelease => self.step().map_or(Wants::Nothing, |step| {
+                Wants::Step(StepWanted { name: step.name, until: self.record.deadline })
+            }),
+            State::AwaitingPatient => Wants::Nothing,
             State::Failed | State::Expired | State::Deleted => Wants::Remove,
             State::FailedEmpty | State::Gone if self.wake_at().is_some_and(|at| at <= now) => Wants::Forget,
             State::Complete | State::FailedEmpty | State::Gone => Wants::Nothing,
@@ -169,8 +203,10 @@ impl Job {
     pub fn wake_at(&self) -> Option<Timestamp> {
         let ended = self.record.ended.unwrap_or(self.record.created);
         match self.record.state {
+            State::AwaitingPatient | State::AwaitingStep | State::AwaitingRelease => self.record.deadline,
             State::Queued | State::Running => {
-                Some(self.record.lease.as_ref().map_or(self.record.created, |lease| lease.until))
+                let lease = self.record.lease.as_ref().map_or(self.record.created, |lease| lease.until);
+                Some(self.record.deadline.map_or(lease, |deadline| deadline.min(lease)))
             }
             State::Complete | State::FailedEmpty => Some(self.retained_until()),
             State::Failed | State::Expired | State::Deleted => Some(ended),
@@ -178,8 +214,11 @@ impl Job {
         }
     }
 
-    /// Moves on what time alone moves: a complete job whose retention has passed expires.
+    /// Moves on what time alone moves: a complete job whose retention has passed expires, one that waited too long fails.
     pub fn handle_timeout(&mut self, now: Timestamp) -> Effects {
+        if self.record.state.is_unfinished() && self.record.deadline.is_some_and(|deadline| deadline <= now) {
+            return self.time_out(now);
+        }
         let due = self.wake_at().is_some_and(|at| at <= now);
         if due && self.record.state == State::Complete && self.enter(state::Event::Expire) {
             self.record.ended = Some(now);
@@ -235,6 +274,7 @@ impl Job {
         let failed = self.enter(state::Event::Fail);
         if failed {
             self.record.lease = None;
+            self.record.deadline = None;
             self.record.ended = Some(now);
             self.record.failure = Some(OperationOutcome::new(issue));
         }
@@ -254,6 +294,12 @@ pub enum JobMisuse {
     WrongState(State),
     /// There is no such partition, or it is finished.
     NoSuchPartition,
+    /// The step is not the one that is waited for.
+    OtherStep,
+    /// The rejection has none of the deployment's codes.
+    UnknownRejection,
+    /// The answers of a form name something that there is not, or would widen the export.
+    Answers,
     /// The bytes are not a job record.
     Unreadable,
     /// A newer version of this library wrote the record.
@@ -267,6 +313,9 @@ impl fmt::Display for JobMisuse {
             Self::Stale => f.write_str("the lease has passed to another host"),
             Self::WrongState(state) => write!(f, "a job that is {state} does not take this command"),
             Self::NoSuchPartition => f.write_str("the job has no such unfinished partition"),
+            Self::OtherStep => f.write_str("the job does not wait for that step"),
+            Self::UnknownRejection => f.write_str("a step is rejected with one of the configured codes"),
+            Self::Answers => f.write_str("the answers of the form cannot be applied to the export"),
             Self::Unreadable => f.write_str("the bytes are not a job record"),
             Self::TooNew => f.write_str("the job record is of a newer version than this library reads"),
         }

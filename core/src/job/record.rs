@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Epoch, JobId, JobMisuse, State};
+use super::{Epoch, JobId, JobMisuse, State, steps::StepsTaken};
 use crate::{
     access::Owner, outcome::OperationOutcome, pass::Pass, plan::ExportPlan, time::Timestamp, writer::Checkpoint,
 };
@@ -30,6 +30,18 @@ pub(super) struct Record {
     pub(super) bytes: u64,
     pub(super) ended: Option<Timestamp>,
     pub(super) failure: Option<OperationOutcome>,
+    /// Steps that people take, as the deployment had them at the kick-off.
+    #[serde(default)]
+    pub(super) steps: StepsTaken,
+    /// Until when the present state may last.
+    #[serde(default)]
+    pub(super) deadline: Option<Timestamp>,
+    /// How long the work may take, in seconds.
+    #[serde(default)]
+    pub(super) run_seconds: Option<u64>,
+    /// Whether status travels beside the answer to a poll (BD-HDR-07).
+    #[serde(default)]
+    pub(super) separate_status: bool,
 }
 
 /// Who works on the job, and until when nobody else may.
@@ -56,7 +68,11 @@ impl Record {
         }
         let Versioned { version } = serde_json::from_str(record).map_err(|_| JobMisuse::Unreadable)?;
         match version {
-            VERSION => serde_json::from_str(record).map_err(|_| JobMisuse::Unreadable),
+            // What came since has a default that is what it was before.
+            1..=VERSION => {
+                let read: Self = serde_json::from_str(record).map_err(|_| JobMisuse::Unreadable)?;
+                Ok(Self { version: VERSION, ..read })
+            }
             newer if newer > VERSION => Err(JobMisuse::TooNew),
             _ => Err(JobMisuse::Unreadable),
         }
@@ -64,4 +80,4 @@ impl Record {
 }
 
 /// Raised when the meaning of a record changes; older versions are then read by their own shape.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;

@@ -6,6 +6,7 @@ use crate::{
     access::{Owner, Principal},
     endpoint::{Endpoint, allow, forbidden, not_found, unauthorized},
     http::{Body, Request, Response, Target},
+    kick_off::{Level, Operation},
     manifest::{ManifestHead, OutputFile},
     outcome::{Issue, IssueCode, OperationOutcome},
     plan::{Provenance, TypeSelection},
@@ -106,7 +107,9 @@ impl Job {
         match self.record.state {
             State::Expired | State::Deleted | State::Gone => true,
             State::Complete | State::Failed | State::FailedEmpty => self.retained_until() <= now,
-            State::Queued | State::Running => false,
+            State::AwaitingPatient | State::AwaitingStep | State::AwaitingRelease | State::Queued | State::Running => {
+                false
+            }
         }
     }
 
@@ -121,6 +124,16 @@ impl Job {
     }
 
     fn check_scope(&self, principal: &Principal) -> Result<(), Refusal> {
+        // The scope of $ehi-export is for whole records and says nothing of types (EHI-AUTH-06).
+        if self.record.plan.operation == Operation::EhiExport {
+            let patient = match &self.record.plan.level {
+                Level::Patient(id) => id.as_str(),
+                _ => "",
+            };
+            let covered = principal.may_export_ehi_of(patient);
+            let refusal = || forbidden("the token does not cover the EHI export of this patient");
+            return covered.then_some(()).ok_or_else(refusal);
+        }
         let grant = principal.may_export();
         let covered = match &self.record.plan.types {
             TypeSelection::All | TypeSelection::AllBut(_) => grant.is_everything(),
@@ -136,6 +149,7 @@ impl Job {
             return not_found();
         }
         self.record.lease = None;
+        self.record.deadline = None;
         self.record.ended = Some(now);
         self.record.failure = None;
         effects.job = true;
@@ -143,7 +157,7 @@ impl Job {
     }
 
     fn status(
-        &self,
+        &mut self,
         endpoint: &Endpoint,
         account: &mut PollAccount,
         effects: &mut Effects,
@@ -151,17 +165,31 @@ impl Job {
     ) -> Result<Response, Refusal> {
         effects.account = true;
         if let Err(seconds) = account.poll(endpoint.config().poll_interval_millis, now) {
+            // BD-STAT-06: a client that never listens is not served for ever.
+            let strikes_max = endpoint.config().poll_strikes_max;
+            if strikes_max.is_some_and(|max| account.strikes > max) && self.record.state.is_unfinished() {
+                let text = "the client polled too fast for too long, so the export was ended";
+                effects.job |= self.fail_with(Issue::error(IssueCode::TooCostly, text), now);
+            }
             let issue = Issue::error(IssueCode::Throttled, "polled too soon; wait as long as Retry-After says");
             return Err(Refusal::new(429, issue).with("retry-after", seconds.to_string()));
         }
-        Ok(match self.record.state {
-            State::Queued | State::Running => Response::new(202)
-                .with("retry-after", self.retry_after(endpoint.config().retry_after_seconds, now).to_string())
-                .with("x-progress", self.progress()),
+        let response = match self.record.state {
+            State::AwaitingPatient | State::AwaitingStep | State::AwaitingRelease | State::Queued | State::Running => {
+                let response = Response::new(202)
+                    .with("retry-after", self.retry_after(endpoint.config().retry_after_seconds, now).to_string())
+                    .with("x-progress", self.progress());
+                // The same on every poll until the form is filled in (EHI-STAT-02).
+                match self.patient_link() {
+                    Some(link) => response.with("link", link),
+                    None => response,
+                }
+            }
             State::Complete => self.manifest(endpoint),
             State::Failed | State::FailedEmpty => self.failed(),
-            State::Expired | State::Deleted | State::Gone => not_found(),
-        })
+            State::Expired | State::Deleted | State::Gone => return Ok(not_found()),
+        };
+        Ok(if self.record.separate_status { separated(response) } else { response })
     }
 
     /// A tenth of the time it took so far, at least what the deployment says and at most a minute.
@@ -172,7 +200,11 @@ impl Job {
     /// Under 100 characters and without patient data (BD-STAT-10).
     fn progress(&self) -> String {
         let Record { state, files, resources, .. } = &self.record;
-        format!("{state}: {resources} resources in {files} files")
+        match (self.step(), state) {
+            (Some(step), _) => step.progress,
+            (None, State::AwaitingPatient) => String::from("waiting for the patient to fill in a form"),
+            (None, _) => format!("{state}: {resources} resources in {files} files"),
+        }
     }
 
     fn manifest(&self, endpoint: &Endpoint) -> Response {
@@ -189,21 +221,32 @@ impl Job {
     pub fn manifest_head(&self) -> ManifestHead {
         let plan = &self.record.plan;
         let left_out = plan.left_out().map(|text| (String::from("leftOut"), text));
+        let documentation = plan.documentation_url.clone().map(|url| (String::from("ehiDocumentationUrl"), url));
         ManifestHead {
             edition: plan.edition,
             transaction_time: plan.transaction_time.unwrap_or(self.record.created),
             request: plan.request.clone(),
             requires_access_token: self.record.requires_access_token,
             files_url: String::new(),
-            extension: left_out.into_iter().collect(),
+            extension: left_out.into_iter().chain(documentation).collect(),
         }
     }
 
     /// BD-STAT-08, BD-STAT-12.
     fn failed(&self) -> Response {
         let unknown = || OperationOutcome::new(super::internal("the export failed"));
-        Response::outcome(500, &self.record.failure.clone().unwrap_or_else(unknown))
+        let outcome = self.record.failure.clone().unwrap_or_else(unknown);
+        // What people or the client itself brought about is no error of the server's.
+        let by_decision = |issue: &Issue| matches!(issue.code, IssueCode::Suppressed | IssueCode::TooCostly);
+        let status = if outcome.issue.iter().any(by_decision) { 403 } else { 500 };
+        Response::outcome(status, &outcome)
     }
+}
+
+/// BD-HDR-07: the answer is about the poll, and `X-Export-Status` about the export.
+fn separated(response: Response) -> Response {
+    let status = response.status;
+    Response { status: 200, ..response }.with("x-export-status", status.to_string())
 }
 
 enum Range {

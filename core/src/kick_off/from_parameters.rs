@@ -43,7 +43,9 @@ fn one(index: usize, entry: &Value, reader: &mut Reader<'_>) -> Option<Given<'st
         return None;
     };
     let allowed = parameter::find(name).map_or(&[][..], |parameter| parameter.values);
-    match value(entry, allowed) {
+    let read = if reader.vendor_parameter(name).is_some() { primitive(entry) } else { value(entry, allowed) };
+    let allowed = if reader.vendor_parameter(name).is_some() { &["value[x] of a primitive type"] } else { allowed };
+    match read {
         Ok(text) => Some(Given { name: name.to_owned(), text, raw: None }),
         Err(()) => {
             let expected = allowed.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" or ");
@@ -51,6 +53,17 @@ fn one(index: usize, entry: &Value, reader: &mut Reader<'_>) -> Option<Given<'st
             reader.problem(Issue::error(IssueCode::Value, diagnostics).about(shown(name)));
             None
         }
+    }
+}
+
+/// The text of a value of any primitive type: what a deployment's own parameter means is for the deployment to know.
+fn primitive(entry: &Map<String, Value>) -> Result<String, ()> {
+    let mut values = entry.iter().filter(|(member, _)| member.starts_with("value"));
+    match (values.next(), values.next()) {
+        (Some((_, Value::String(text))), None) => Ok(text.clone()),
+        (Some((_, Value::Bool(value))), None) => Ok(value.to_string()),
+        (Some((_, Value::Number(number))), None) => Ok(number.to_string()),
+        _ => Err(()),
     }
 }
 

@@ -6,7 +6,7 @@ mod from_query;
 mod parameter;
 mod parse;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +25,17 @@ pub(crate) use parse::{Reader, read};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KickOff {
+    /// Which operation.
+    #[serde(default)]
+    pub operation: Operation,
     /// Whose data.
     pub level: Level,
+    /// Whether status is to travel beside the answer to a poll (BD-HDR-06).
+    #[serde(default)]
+    pub separate_status: bool,
+    /// The deployment's own parameters.
+    #[serde(default)]
+    pub vendor_parameters: BTreeMap<String, Vec<String>>,
     /// The kick-off URL, absolute, for the manifest (BD-MAN-04).
     pub request: String,
     /// `_type`: the types asked for; `None` is all of them.
@@ -56,6 +65,17 @@ pub struct KickOff {
     /// What was tolerated under lenient handling, for the error files (BD-LEN-03).
     #[serde(default)]
     pub notices: Vec<Issue>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// `$export` of FHIR Bulk Data.
+    #[default]
+    Export,
+    /// `$ehi-export` of the Argonaut EHI Export API: one patient's whole record.
+    EhiExport,
 }
 
 /// Whose data is asked for.
@@ -118,6 +138,9 @@ impl KickOff {
         };
         let named = match &self.level {
             Level::System | Level::AllPatients => None,
+            Level::Patient(id) if self.operation == Operation::EhiExport => {
+                principal.may_export_ehi_of(id).then(|| Need::Patient(id.clone()))
+            }
             Level::Group(id) if principal.may_export().covers("Group") => Some(Need::Group(id.clone())),
             Level::Patient(id) if principal.may_export().covers("Patient") => Some(Need::Patient(id.clone())),
             Level::Group(_) | Level::Patient(_) => None,

@@ -1,15 +1,16 @@
 //! From given parameters to a kick-off, collecting every problem on the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    KickOff, Level, associated, from_parameters,
+    KickOff, Level, Operation, associated, from_parameters,
     from_query::{self, shown},
     parameter::{self, Support},
 };
 use crate::{
     Definitions, Edition, Refusal, ResourceType,
     elements::Elements,
+    endpoint::{EndpointConfig, VendorParameter},
     http::{Handling, Prefer, Request, Target},
     outcome::{Issue, IssueCode},
     plan::{Organize, Provenance},
@@ -30,15 +31,23 @@ pub(super) struct Given<'m> {
 pub(crate) struct Reader<'d> {
     pub(crate) edition: Edition,
     pub(crate) definitions: Definitions<'d>,
+    operation: Operation,
+    vendor: &'d BTreeMap<String, VendorParameter>,
     lenient: bool,
     problems: Vec<Issue>,
     notices: Vec<Issue>,
 }
 
 impl<'d> Reader<'d> {
-    pub(crate) fn new(edition: Edition, definitions: Definitions<'d>, request: &Request<'_>) -> Self {
+    pub(crate) fn new(config: &'d EndpointConfig, operation: Operation, request: &Request<'_>) -> Self {
+        let (edition, definitions, vendor) = (config.edition, config.definitions(), &config.vendor_parameters);
         let lenient = Prefer::of(request).handling == Some(Handling::Lenient);
-        Self { edition, definitions, lenient, problems: Vec::new(), notices: Vec::new() }
+        Self { edition, definitions, operation, vendor, lenient, problems: Vec::new(), notices: Vec::new() }
+    }
+
+    /// The deployment's own parameter of that name, if it is one of this operation.
+    pub(super) fn vendor_parameter(&self, name: &str) -> Option<&'d VendorParameter> {
+        self.vendor.get(name).filter(|parameter| parameter.operations.contains(&self.operation))
     }
 
     pub(super) fn problem(&mut self, issue: Issue) {
@@ -79,6 +88,9 @@ pub(crate) fn read(
         ));
     }
     let mut kick_off = KickOff {
+        operation: reader.operation,
+        separate_status: false,
+        vendor_parameters: BTreeMap::new(),
         level,
         request: url,
         types: None,
@@ -109,6 +121,17 @@ pub(crate) fn read(
 }
 
 fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, values: &[&Given<'_>]) {
+    if let Some(declared) = reader.vendor_parameter(name) {
+        return read_vendor_parameter(reader, kick_off, name, declared, values);
+    }
+    if reader.operation == Operation::EhiExport && name != "_outputFormat" {
+        let own: Vec<_> = reader.vendor.iter().filter(|(name, _)| reader.vendor_parameter(name).is_some()).collect();
+        let own = own.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let own =
+            if own.is_empty() { String::from("this server has none") } else { format!("this server's are {own}") };
+        let diagnostics = format!("`{}` is no parameter of `$ehi-export`; {own}", shown(name));
+        return reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(shown(name)));
+    }
     let Some(parameter) = parameter::find(name) else {
         let supported = parameter::supported_names();
         let diagnostics = format!("unknown parameter `{}`; supported are {supported}", shown(name));
@@ -137,6 +160,27 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
             "_type" => kick_off.types = Some(read_types(reader, values)),
             _ => read_type_filters(reader, kick_off, values),
         },
+    }
+}
+
+/// A parameter of the deployment's own: taken as it is, if it is one of the values that it may have (EHI-KICK-03).
+fn read_vendor_parameter(
+    reader: &mut Reader<'_>,
+    kick_off: &mut KickOff,
+    name: &str,
+    declared: &VendorParameter,
+    values: &[&Given<'_>],
+) {
+    for value in values {
+        let fits = declared.values.is_empty() && value.text.len() <= VENDOR_VALUE_BYTES_MAX;
+        if !fits && !declared.values.contains(&value.text) {
+            let known = declared.values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+            let known =
+                if known.is_empty() { format!("a text of at most {VENDOR_VALUE_BYTES_MAX} bytes") } else { known };
+            let diagnostics = format!("`{name}` takes {known}");
+            reader.problem(Issue::error(IssueCode::Value, diagnostics).about(name));
+        }
+        kick_off.vendor_parameters.entry(name.to_owned()).or_default().push(value.text.clone());
     }
 }
 
@@ -257,6 +301,9 @@ fn check_window(reader: &mut Reader<'_>, kick_off: &KickOff) {
 }
 
 const OUTPUT_FORMATS: [&str; 3] = ["application/fhir+ndjson", "application/ndjson", "ndjson"];
+
+/// Enough for a name or a date; a document belongs elsewhere.
+const VENDOR_VALUE_BYTES_MAX: usize = 1_000;
 
 /// More than the longest request that makes sense: one `_typeFilter` for each search parameter of a few types (BD-SEC-10).
 const PARAMETERS_MAX: usize = 1_000;

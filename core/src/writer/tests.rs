@@ -26,6 +26,9 @@ struct Closed {
 
 fn plan() -> ExportPlan {
     let kick_off = KickOff {
+        operation: Default::default(),
+        separate_status: false,
+        vendor_parameters: BTreeMap::new(),
         level: Level::System,
         request: String::new(),
         types: None,

@@ -29,7 +29,8 @@ use crate::{
 /// An error means that this host could not go on; the job stays as it is, and is tried again.
 pub fn run(exporter: &Exporter, runtime: &Handle, job: &str, progress: &Progress) -> Result<Outcome> {
     match exporter.wants(job)? {
-        Wants::Nothing => {
+        // A step is for people to take; time may end the wait.
+        Wants::Nothing | Wants::Step(_) => {
             expire(exporter, job)?;
             Ok(Outcome::Nothing)
         }

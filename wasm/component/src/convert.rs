@@ -4,7 +4,7 @@ use ehi_core::{
     Definitions, Sensitive, Timestamp,
     access::Principal,
     http::{Body, Response},
-    job::{self, Command, Epoch, PollAccount, PopulationWanted, Wants},
+    job::{self, Command, Epoch, PollAccount, PopulationWanted, StepWanted, Wants},
     kick_off::{Facts, Need},
     manifest::{OutputFile, Section},
     pass::{PartitionTask, SetWanted},
@@ -66,6 +66,11 @@ pub(crate) fn command(command: wit::Command) -> Converted<Command> {
             Command::FinishPartition { epoch: Epoch(epoch), partition }
         }
         wit::Command::Fail(wit::Fail { epoch, diagnostics }) => Command::Fail { epoch: Epoch(epoch), diagnostics },
+        wit::Command::FormSubmitted(answers) => {
+            Command::FormSubmitted { answers: from_opaque(&answers, "set of answers")? }
+        }
+        wit::Command::Approve(wit::Approve { step, by }) => Command::Approve { step, by },
+        wit::Command::Reject(wit::Reject { step, code, by, note }) => Command::Reject { step, code, by, note },
         wit::Command::Removed => Command::Removed,
     })
 }
@@ -152,6 +157,9 @@ pub(crate) fn from_wants(wants: Wants) -> wit::Wants {
             };
             let partitions = partitions.iter().map(from_task).collect();
             wit::Wants::Run(wit::Run { population, partitions })
+        }
+        Wants::Step(StepWanted { name, until }) => {
+            wit::Wants::Step(wit::StepWanted { name, until: until.map(|until| until.to_string()) })
         }
         Wants::Remove => wit::Wants::Remove,
         Wants::Forget => wit::Wants::Forget,

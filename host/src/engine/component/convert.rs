@@ -1,10 +1,10 @@
 //! Between the boundary's records and the core's values. What the component answers is read strictly.
 
 use ehi_core::{
-    Definitions, Sensitive,
+    Definitions, Sensitive, Timestamp,
     access::Principal,
     http::{Body, Response},
-    job::{Command, Epoch, JobId, PollAccount, PopulationWanted, Wants},
+    job::{Command, Epoch, JobId, PollAccount, PopulationWanted, StepWanted, Wants},
     kick_off::{Facts, Need},
     manifest::{OutputFile, Section},
     pass::{PartitionTask, SetWanted},
@@ -65,6 +65,9 @@ pub(super) fn from_command(command: &Command) -> Converted<wit::Command> {
             wit::Command::FinishPartition(wit::FinishPartition { epoch, partition })
         }
         Command::Fail { epoch: Epoch(epoch), diagnostics } => wit::Command::Fail(wit::Fail { epoch, diagnostics }),
+        Command::FormSubmitted { answers } => wit::Command::FormSubmitted(json(&answers)?),
+        Command::Approve { step, by } => wit::Command::Approve(wit::Approve { step, by }),
+        Command::Reject { step, code, by, note } => wit::Command::Reject(wit::Reject { step, code, by, note }),
         Command::Removed => wit::Command::Removed,
     })
 }
@@ -132,6 +135,10 @@ pub(super) fn wants(wants: wit::Wants) -> Converted<Wants> {
                 wit::PopulationWanted::Patient(id) => PopulationWanted::Patient(id),
             };
             Wants::Run { population, partitions: partitions.iter().map(task).collect::<Converted<_>>()? }
+        }
+        wit::Wants::Step(wit::StepWanted { name, until }) => {
+            let until = until.map(|until| Timestamp::parse_instant(&until).map_err(|_| broken("an instant")));
+            Wants::Step(StepWanted { name, until: until.transpose()? })
         }
         wit::Wants::Remove => Wants::Remove,
         wit::Wants::Forget => Wants::Forget,
