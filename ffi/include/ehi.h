@@ -40,7 +40,7 @@
  * How a call ended. Numbers are fixed for good, and grouped by what they are about.
  *
  * 1 to 99: the call itself. 100 to 199: endpoint. 200 to 299: job. 300 to 399: manifest. 400 to 499: population.
- * 500 to 599: writer. 900 to 999: the library. A later version may add numbers.
+ * 500 to 599: writer. 600 to 699: set. 900 to 999: the library. A later version may add numbers.
  */
 enum ehi_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -152,6 +152,18 @@ enum ehi_status
      */
     EHI_STATUS_INSIDE_LINE = 504,
     /**
+     * A set that the pass needs was not given: nothing is exported without it.
+     */
+    EHI_STATUS_MISSING_SET = 505,
+    /**
+     * The pass needs no such set, or has it already.
+     */
+    EHI_STATUS_UNWANTED_SET = 506,
+    /**
+     * A set cannot be made or read: the bytes are none, a text is malformed or too long, or there are too many.
+     */
+    EHI_STATUS_SET = 600,
+    /**
      * The library failed; that is a bug in it. The handle of the call is of no more use.
      */
     EHI_STATUS_PANIC = 900,
@@ -169,7 +181,7 @@ typedef int32_t ehi_status;
 #endif // __cplusplus
 
 /**
- * What to do next with a file.
+ * What to do next. A later version may know more outputs: treat one that you do not know as a failure.
  */
 enum ehi_output
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -181,7 +193,8 @@ enum ehi_output
      */
     EHI_OUTPUT_NOTHING = 0,
     /**
-     * Open a new file. The event has `/open/section`, `/open/type` and `/open/name`.
+     * Open a new file. The event has `/open/section`, `/open/name` and, if its resources are of one type,
+     * `/open/type`.
      */
     EHI_OUTPUT_OPEN = 1,
     /**
@@ -193,6 +206,10 @@ enum ehi_output
      * `/close/checkpoint`.
      */
     EHI_OUTPUT_CLOSE = 3,
+    /**
+     * Push the bytes to the `ehi_set_builder` of the set that is being made. They belong to no file.
+     */
+    EHI_OUTPUT_FOUND = 4,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -239,6 +256,14 @@ typedef struct ehi_manifest_writer ehi_manifest_writer;
 typedef struct ehi_population_builder ehi_population_builder;
 
 /**
+ * Collects what a set is made of and seals it into a block for `ehi_writer_add_set`.
+ *
+ * A block is position-independent bytes and serves any number of writers of one export. It need not be stored: after a
+ * crash, make it again from the same data.
+ */
+typedef struct ehi_set_builder ehi_set_builder;
+
+/**
  * A JSON value that the library answers with. You own it, except where a function says that it only lends it.
  *
  * The getters take a JSON pointer (RFC 6901) to a part of the value, such as `/accepted/job/record` or `/rows/0/name`.
@@ -249,13 +274,17 @@ typedef struct ehi_value ehi_value;
 /**
  * Turns the lines of one partition into NDJSON files, byte for byte and in bounded memory. The general flow is:
  *
- * 1. `ehi_writer_write_lines` with a block of bytes, cut anywhere. It says how much it took.
- * 2. `ehi_writer_poll_output` until there is nothing: open files, append to them, close them. When a file is closed and
+ * 1. `ehi_writer_add_set` for each set that `ehi_plan_sets` names for the pass of the task.
+ * 2. `ehi_writer_write_lines` with a block of bytes, cut anywhere. It says how much it took.
+ * 3. `ehi_writer_poll_output` until there is nothing: open files, append to them, close them. When a file is closed and
  *    stored whole, publish its row, with the checkpoint that came with it, by `ehi_job_apply`.
- * 3. Again, until the partition has no more blocks. Then `ehi_writer_finish`, and poll once more.
+ * 4. Again from 2, until the partition has no more blocks. Then `ehi_writer_finish`, and poll once more.
  *
- * After a crash, a writer made from the last published checkpoint, fed from where that says, makes exactly the files that
- * were still to come.
+ * An export takes a writer for each task that `ehi_job_wants` lists, and is complete when all are finished. A writer of a
+ * collecting pass makes no file: what it finds goes into an `ehi_set_builder`.
+ *
+ * After a crash, a writer made with the task as the job lists it then, fed from where its checkpoint says, makes exactly
+ * the files that were still to come.
  */
 typedef struct ehi_writer ehi_writer;
 
@@ -413,6 +442,9 @@ ehi_status ehi_job_handle_timeout(struct ehi_view record,
 /**
  * Says what is to be done for a job, as `holder` sees it: `"nothing"`, `run` with a population and partitions, `"remove"`
  * or `"forget"`. It follows from the record alone, so a host that restarts asks each job and has lost nothing.
+ *
+ * Each item of `/run/partitions` is a task for a writer. All that are listed belong to the export, those of other passes
+ * than the main one too: the job is complete when every one is finished.
  */
 ehi_status ehi_job_wants(struct ehi_view record,
                          struct ehi_view holder,
@@ -433,7 +465,7 @@ ehi_status ehi_job_apply(struct ehi_view record,
                          struct ehi_bytes **error);
 
 /**
- * What a job exports: the plan that writers are made of.
+ * What a job exports: the plan that writers are made of, and of which `ehi_plan_sets` tells the sets that they need.
  */
 ehi_status ehi_job_plan(struct ehi_view record, struct ehi_value **plan, struct ehi_bytes **error);
 
@@ -441,6 +473,18 @@ ehi_status ehi_job_plan(struct ehi_view record, struct ehi_value **plan, struct 
  * What a job's manifest says besides its files: the head that manifest writers are made of.
  */
 ehi_status ehi_job_manifest_head(struct ehi_view record, struct ehi_value **head, struct ehi_bytes **error);
+
+/**
+ * The sets that a pass needs before its first line, in the order in which they are made. Most passes need none.
+ *
+ * `pass` is `/pass` of a writer's task. The answer is an array of pairs: `/i/0` is a set, and `/i/1` the task that finds
+ * what it is made of. Run that task over all partitions with a writer that is given the sets before this one, and push what
+ * it finds to an `ehi_set_builder`. Where `/i/1` is null, no pass finds it: push what you know.
+ */
+ehi_status ehi_plan_sets(struct ehi_view plan,
+                         struct ehi_view pass,
+                         struct ehi_value **sets,
+                         struct ehi_bytes **error);
 
 /**
  * Makes an empty builder.
@@ -467,19 +511,63 @@ ehi_status ehi_population_builder_seal(struct ehi_population_builder *builder,
 void ehi_population_builder_free(struct ehi_population_builder *builder);
 
 /**
- * Makes a writer for one partition of an export that has begun.
+ * Makes an empty builder.
  *
- * `plan` is what `ehi_job_plan` answers. `population` is a sealed block; it must be there exactly when the export is of a
- * group or a patient, and is NULL otherwise. `checkpoint` is where an earlier run left off, or NULL. `limits` is a JSON object;
+ * `set` is one of those that `ehi_plan_sets` names, at `/i/0` of its answer. `texts_max` is how many texts it may take,
+ * which bounds its memory; one more is refused.
+ */
+ehi_status ehi_set_builder_new(struct ehi_view set,
+                               size_t texts_max,
+                               struct ehi_set_builder **builder,
+                               struct ehi_bytes **error);
+
+/**
+ * Adds the bytes of an `EHI_OUTPUT_FOUND`, or texts of your own, each ended by a line feed. They may be cut anywhere.
+ *
+ * The texts of a set of vetoes are `Type/id` for a resource that is left out, which of a Patient is everything in the
+ * compartment too, and `Patient/id#system|code` for what is in that compartment and carries that security label.
+ *
+ * After `EHI_STATUS_SET` the builder can only be freed: a set that lacks something is none.
+ */
+ehi_status ehi_set_builder_push(struct ehi_set_builder *builder, struct ehi_view bytes, struct ehi_bytes **error);
+
+/**
+ * Ends the collection. You own the block. An empty set is a block too.
+ *
+ * Seal the builder only when the pass has gone through all of the data. After `EHI_STATUS_SET` it can only be freed.
+ */
+ehi_status ehi_set_builder_seal(struct ehi_set_builder *builder, struct ehi_bytes **block, struct ehi_bytes **error);
+
+/**
+ * Frees a builder. NULL is left alone.
+ */
+void ehi_set_builder_free(struct ehi_set_builder *builder);
+
+/**
+ * Makes a writer for one task of an export that has begun.
+ *
+ * `plan` is what `ehi_job_plan` answers. `task` is one of those that `ehi_job_wants` lists in `/run/partitions`, or that
+ * `ehi_plan_sets` pairs with a set; NULL is the main pass over partition 0, from the start. `population` is a sealed block;
+ * it must be there exactly when the export is of a group or a patient, and is NULL otherwise. `limits` is a JSON object;
  * what it lacks has a default, and NULL is all defaults.
  */
 ehi_status ehi_writer_new(struct ehi_view plan,
-                          uint32_t partition,
+                          struct ehi_view task,
                           struct ehi_view population,
-                          struct ehi_view checkpoint,
                           struct ehi_view limits,
                           struct ehi_writer **writer,
                           struct ehi_bytes **error);
+
+/**
+ * Gives the writer a set that its pass needs. It takes no line before it has all of them.
+ *
+ * `set` is one of those that `ehi_plan_sets` names, at `/i/0` of its answer, and `block` what an `ehi_set_builder` of that
+ * set was sealed into.
+ */
+ehi_status ehi_writer_add_set(struct ehi_writer *writer,
+                              struct ehi_view set,
+                              struct ehi_view block,
+                              struct ehi_bytes **error);
 
 /**
  * Takes bytes of a source. Lines may be cut anywhere between blocks, and the block is not kept.
@@ -512,11 +600,11 @@ ehi_status ehi_writer_supersede_next_line(struct ehi_writer *writer,
 ehi_status ehi_writer_finish(struct ehi_writer *writer, struct ehi_bytes **error);
 
 /**
- * Says what to do next with a file: open it, append to it or close it; or that there is nothing to do.
+ * Says what to do next: open a file, append to it or close it; add to a set; or nothing.
  *
- * `file` is its number in this writer's output, and 0 if there is nothing to do. `bytes` is what to append, else empty.
- * `event` says the rest when a file is opened or closed, else it is NULL. Both are lent until the next call on the writer;
- * do not free the event.
+ * `file` is the file's number in this writer's output, and 0 where there is none. `bytes` is what to append or add, else
+ * empty. `event` says the rest when a file is opened or closed, else it is NULL. Both are lent until the next call on the
+ * writer; do not free the event.
  */
 ehi_status ehi_writer_poll_output(struct ehi_writer *writer,
                                   ehi_output *output,
@@ -526,8 +614,8 @@ ehi_status ehi_writer_poll_output(struct ehi_writer *writer,
                                   struct ehi_bytes **error);
 
 /**
- * What was done so far: lines read, records written to files of this writer, and records that an earlier run had
- * published, read again and passed over.
+ * What was done so far: lines read, records written to files of this writer or found for a set, and records that an
+ * earlier run had published, read again and passed over.
  */
 ehi_status ehi_writer_counts(struct ehi_writer *writer,
                              uint64_t *lines,

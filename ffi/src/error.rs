@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use ehi_core::errors::{ConfigError, JobMisuse, ManifestError, PopulationError, TokenError, WriterError};
+use ehi_core::{
+    errors::{ConfigError, JobMisuse, ManifestError, PopulationError, TokenError, WriterError},
+    sets::SetError,
+};
 
 use crate::status::Status;
 
@@ -64,6 +67,12 @@ impl From<PopulationError> for Failure {
     }
 }
 
+impl From<SetError> for Failure {
+    fn from(error: SetError) -> Self {
+        Self::new(Status::Set, error.to_string())
+    }
+}
+
 impl From<TokenError> for Failure {
     fn from(error: TokenError) -> Self {
         Self::new(Status::MalformedValue, error.to_string())
@@ -78,6 +87,8 @@ impl From<WriterError> for Failure {
             WriterError::Limits => Status::Limits,
             WriterError::WrongPlace => Status::WrongPlace,
             WriterError::InsideLine => Status::InsideLine,
+            WriterError::MissingSet => Status::MissingSet,
+            WriterError::UnwantedSet => Status::UnwantedSet,
             WriterError::Finished => Status::Finished,
             _ => Status::Refused,
         };

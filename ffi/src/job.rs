@@ -80,6 +80,9 @@ pub extern "C" fn ehi_job_handle_timeout(
 
 /// Says what is to be done for a job, as `holder` sees it: `"nothing"`, `run` with a population and partitions, `"remove"`
 /// or `"forget"`. It follows from the record alone, so a host that restarts asks each job and has lost nothing.
+///
+/// Each item of `/run/partitions` is a task for a writer. All that are listed belong to the export, those of other passes
+/// than the main one too: the job is complete when every one is finished.
 #[unsafe(no_mangle)]
 pub extern "C" fn ehi_job_wants(
     record: View<'_>,
@@ -116,7 +119,7 @@ pub extern "C" fn ehi_job_apply(
     })
 }
 
-/// What a job exports: the plan that writers are made of.
+/// What a job exports: the plan that writers are made of, and of which `ehi_plan_sets` tells the sets that they need.
 #[unsafe(no_mangle)]
 pub extern "C" fn ehi_job_plan(
     record: View<'_>,

@@ -32,8 +32,10 @@ mod value;
 
 mod endpoint;
 mod job;
+mod plan;
 
 mod population;
+mod set;
 mod writer;
 
 mod digester;
@@ -44,7 +46,9 @@ pub use digester::*;
 pub use endpoint::*;
 pub use job::*;
 pub use manifest::*;
+pub use plan::*;
 pub use population::*;
+pub use set::*;
 pub use status::*;
 pub use value::*;
 pub use version::*;

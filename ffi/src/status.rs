@@ -5,7 +5,7 @@ use crate::view::View;
 /// How a call ended. Numbers are fixed for good, and grouped by what they are about.
 ///
 /// 1 to 99: the call itself. 100 to 199: endpoint. 200 to 299: job. 300 to 399: manifest. 400 to 499: population.
-/// 500 to 599: writer. 900 to 999: the library. A later version may add numbers.
+/// 500 to 599: writer. 600 to 699: set. 900 to 999: the library. A later version may add numbers.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -67,6 +67,13 @@ pub enum Status {
     WrongPlace = 503,
     /// A line has begun and not ended.
     InsideLine = 504,
+    /// A set that the pass needs was not given: nothing is exported without it.
+    MissingSet = 505,
+    /// The pass needs no such set, or has it already.
+    UnwantedSet = 506,
+
+    /// A set cannot be made or read: the bytes are none, a text is malformed or too long, or there are too many.
+    Set = 600,
 
     /// The library failed; that is a bug in it. The handle of the call is of no more use.
     Panic = 900,
@@ -110,13 +117,16 @@ impl Status {
             Self::Limits => "a writer limit is zero, or smaller than another that it must hold",
             Self::WrongPlace => "the first block does not stand where the checkpoint says",
             Self::InsideLine => "a line has begun and not ended",
+            Self::MissingSet => "a set that this pass needs was not given",
+            Self::UnwantedSet => "this pass needs no such set, or has it already",
+            Self::Set => "a set cannot be made or read",
             Self::Panic => "the library failed; that is a bug in it",
             Self::Poisoned => "an earlier call on this handle made the library fail",
         }
     }
 }
 
-const ALL: [Status; 28] = [
+const ALL: [Status; 31] = [
     Status::Ok,
     Status::NullPointer,
     Status::TooLarge,
@@ -143,6 +153,9 @@ const ALL: [Status; 28] = [
     Status::Limits,
     Status::WrongPlace,
     Status::InsideLine,
+    Status::MissingSet,
+    Status::UnwantedSet,
+    Status::Set,
     Status::Panic,
     Status::Poisoned,
 ];

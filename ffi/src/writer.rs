@@ -3,9 +3,11 @@
 use std::mem::MaybeUninit;
 
 use ehi_core::{
+    pass::PartitionTask,
     population::Population,
+    sets::Set,
     values::WriterEvent,
-    writer::{Checkpoint, Output, Source, Writer as Machine, WriterLimits},
+    writer::{Output, Source, Writer as Machine, WriterLimits},
 };
 
 use crate::{
@@ -19,13 +21,17 @@ use crate::{
 
 /// Turns the lines of one partition into NDJSON files, byte for byte and in bounded memory. The general flow is:
 ///
-/// 1. `ehi_writer_write_lines` with a block of bytes, cut anywhere. It says how much it took.
-/// 2. `ehi_writer_poll_output` until there is nothing: open files, append to them, close them. When a file is closed and
+/// 1. `ehi_writer_add_set` for each set that `ehi_plan_sets` names for the pass of the task.
+/// 2. `ehi_writer_write_lines` with a block of bytes, cut anywhere. It says how much it took.
+/// 3. `ehi_writer_poll_output` until there is nothing: open files, append to them, close them. When a file is closed and
 ///    stored whole, publish its row, with the checkpoint that came with it, by `ehi_job_apply`.
-/// 3. Again, until the partition has no more blocks. Then `ehi_writer_finish`, and poll once more.
+/// 4. Again from 2, until the partition has no more blocks. Then `ehi_writer_finish`, and poll once more.
 ///
-/// After a crash, a writer made from the last published checkpoint, fed from where that says, makes exactly the files that
-/// were still to come.
+/// An export takes a writer for each task that `ehi_job_wants` lists, and is complete when all are finished. A writer of a
+/// collecting pass makes no file: what it finds goes into an `ehi_set_builder`.
+///
+/// After a crash, a writer made with the task as the job lists it then, fed from where its checkpoint says, makes exactly
+/// the files that were still to come.
 pub struct Writer(Guarded<Session>);
 
 struct Session {
@@ -34,32 +40,35 @@ struct Session {
     event: Option<Value>,
 }
 
-/// What to do next with a file.
+/// What to do next. A later version may know more outputs: treat one that you do not know as a failure.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputKind {
     /// Nothing: give more input. After `ehi_writer_finish`: all is done.
     Nothing = 0,
-    /// Open a new file. The event has `/open/section`, `/open/type` and `/open/name`.
+    /// Open a new file. The event has `/open/section`, `/open/name` and, if its resources are of one type,
+    /// `/open/type`.
     Open = 1,
     /// Append bytes to it.
     Append = 2,
     /// It is complete: store it, then publish its row. The event has `/close/count`, `/close/bytes`, `/close/sha256` and
     /// `/close/checkpoint`.
     Close = 3,
+    /// Push the bytes to the `ehi_set_builder` of the set that is being made. They belong to no file.
+    Found = 4,
 }
 
-/// Makes a writer for one partition of an export that has begun.
+/// Makes a writer for one task of an export that has begun.
 ///
-/// `plan` is what `ehi_job_plan` answers. `population` is a sealed block; it must be there exactly when the export is of a
-/// group or a patient, and is NULL otherwise. `checkpoint` is where an earlier run left off, or NULL. `limits` is a JSON object;
+/// `plan` is what `ehi_job_plan` answers. `task` is one of those that `ehi_job_wants` lists in `/run/partitions`, or that
+/// `ehi_plan_sets` pairs with a set; NULL is the main pass over partition 0, from the start. `population` is a sealed block;
+/// it must be there exactly when the export is of a group or a patient, and is NULL otherwise. `limits` is a JSON object;
 /// what it lacks has a default, and NULL is all defaults.
 #[unsafe(no_mangle)]
 pub extern "C" fn ehi_writer_new(
     plan: View<'_>,
-    partition: u32,
+    task: View<'_>,
     population: View<'_>,
-    checkpoint: View<'_>,
     limits: View<'_>,
     writer: Option<&mut MaybeUninit<Box<Writer>>>,
     error: Option<&mut MaybeUninit<Box<Bytes>>>,
@@ -67,17 +76,35 @@ pub extern "C" fn ehi_writer_new(
     call(error, || {
         let writer = required(writer, "writer")?;
         let plan = json(plan, "plan")?;
+        let task: Option<PartitionTask> = optional_json(task, "task")?;
         // Copied, so that no rule binds the block to the writer.
         let population = if population.is_null() {
             None
         } else {
             Some(Population::load(population.bytes("population")?)?.into_owned())
         };
-        let checkpoint: Option<Checkpoint> = optional_json(checkpoint, "checkpoint")?;
         let limits: Option<WriterLimits> = optional_json(limits, "limits")?;
-        let machine = Machine::new(&plan, partition, population, checkpoint.as_ref(), limits.unwrap_or_default())?;
+        let machine = Machine::new(&plan, &task.unwrap_or_default(), population, limits.unwrap_or_default())?;
         writer.write(Box::new(Writer(Guarded::new(Session { machine, event: None }))));
         Ok(())
+    })
+}
+
+/// Gives the writer a set that its pass needs. It takes no line before it has all of them.
+///
+/// `set` is one of those that `ehi_plan_sets` names, at `/i/0` of its answer, and `block` what an `ehi_set_builder` of that
+/// set was sealed into.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_add_set(
+    writer: Option<&mut Writer>,
+    set: View<'_>,
+    block: View<'_>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(writer.map(|writer| &mut writer.0), error, |session| {
+        // Copied, as the population is.
+        let set = Set::load(json(set, "set")?, block.bytes("block")?)?.into_owned();
+        Ok(session.machine.add_set(set)?)
     })
 }
 
@@ -131,11 +158,11 @@ pub extern "C" fn ehi_writer_finish(
     })
 }
 
-/// Says what to do next with a file: open it, append to it or close it; or that there is nothing to do.
+/// Says what to do next: open a file, append to it or close it; add to a set; or nothing.
 ///
-/// `file` is its number in this writer's output, and 0 if there is nothing to do. `bytes` is what to append, else empty.
-/// `event` says the rest when a file is opened or closed, else it is NULL. Both are lent until the next call on the writer;
-/// do not free the event.
+/// `file` is the file's number in this writer's output, and 0 where there is none. `bytes` is what to append or add, else
+/// empty. `event` says the rest when a file is opened or closed, else it is NULL. Both are lent until the next call on the
+/// writer; do not free the event.
 #[unsafe(no_mangle)]
 pub extern "C" fn ehi_writer_poll_output<'a>(
     writer: Option<&'a mut Writer>,
@@ -155,6 +182,7 @@ pub extern "C" fn ehi_writer_poll_output<'a>(
             None => (OutputKind::Nothing, 0, &[][..]),
             Some(Output::Open { file, .. }) => (OutputKind::Open, *file, &[][..]),
             Some(Output::Append { file, bytes }) => (OutputKind::Append, *file, *bytes),
+            Some(Output::Found { bytes }) => (OutputKind::Found, 0, *bytes),
             Some(Output::Close { file, .. }) => (OutputKind::Close, *file, &[][..]),
         };
         if let Some(output @ (Output::Open { .. } | Output::Close { .. })) = output {
@@ -168,8 +196,8 @@ pub extern "C" fn ehi_writer_poll_output<'a>(
     })
 }
 
-/// What was done so far: lines read, records written to files of this writer, and records that an earlier run had
-/// published, read again and passed over.
+/// What was done so far: lines read, records written to files of this writer or found for a set, and records that an
+/// earlier run had published, read again and passed over.
 #[unsafe(no_mangle)]
 pub extern "C" fn ehi_writer_counts(
     writer: Option<&mut Writer>,

@@ -62,6 +62,32 @@ fn the_examples_export_a_file() {
     assert_eq!(files("error"), [row("error-0001.ndjson", 1)]);
 }
 
+/// Which Provenance that is, takes two sets to tell: what is of the members, and what is of others.
+#[test]
+fn the_examples_export_a_group_with_the_provenance_of_its_members() {
+    let folder = folder("group-examples");
+    let input = folder.join("input.ndjson");
+    fs::write(&input, INPUT_WITH_PROVENANCE).unwrap();
+    for (name, compile) in [("export.c", c as Compiler), ("export.cpp", cpp)] {
+        let program = link_static(compile(name), &folder.join(name).with_extension(""));
+        let output = folder.join(format!("{name}-output"));
+        fs::create_dir(&output).unwrap();
+        let run = succeed(Command::new(&program).arg(&input).arg(&output).arg("p1"));
+
+        let lines: Vec<_> = INPUT_WITH_PROVENANCE.lines().collect();
+        let expected = [("Patient-0001", lines[0]), ("Observation-0001", lines[2]), ("Provenance-p1-0001", lines[4])];
+        let manifest: Value = serde_json::from_slice(&run.stdout).unwrap();
+        let rows = manifest["output"].as_array().unwrap();
+        assert_eq!(rows.len(), expected.len(), "{manifest}");
+        assert_eq!(fs::read_dir(&output).unwrap().count(), expected.len());
+        for (row, (file, line)) in rows.iter().zip(expected) {
+            assert!(row["url"].as_str().unwrap().ends_with(&format!("{file}.ndjson")), "{row}");
+            assert_eq!((&row["type"], &row["count"]), (&json!(file.split('-').next()), &json!(1)));
+            assert_eq!(fs::read_to_string(output.join(format!("{file}.ndjson"))).unwrap(), format!("{line}\n"));
+        }
+    }
+}
+
 #[test]
 fn the_examples_say_what_is_wrong() {
     let folder = folder("failing-examples");
@@ -286,4 +312,14 @@ const INPUT: &str = r#"{"resourceType":"Patient","id":"p1"}
 {"resourceType":"Observation","id":"o1","subject":{"reference":"Patient/p1"}}
 {"resourceType":"Patient","id":}
 {"resourceType":"Patient","id":"p2"}
+"#;
+
+/// Of two patients, with Provenance of the one, the other, and both.
+const INPUT_WITH_PROVENANCE: &str = r#"{"resourceType":"Patient","id":"p1"}
+{"resourceType":"Patient","id":"p2"}
+{"resourceType":"Observation","id":"o1","subject":{"reference":"Patient/p1"}}
+{"resourceType":"Observation","id":"o2","subject":{"reference":"Patient/p2"}}
+{"resourceType":"Provenance","id":"v1","target":[{"reference":"Observation/o1"}],"recorded":"2020-01-01T00:00:00Z"}
+{"resourceType":"Provenance","id":"v2","target":[{"reference":"Observation/o2"}],"recorded":"2020-01-01T00:00:00Z"}
+{"resourceType":"Provenance","id":"v12","target":[{"reference":"Observation/o1"},{"reference":"Observation/o2"}],"recorded":"2020-01-01T00:00:00Z"}
 "#;

@@ -1,5 +1,5 @@
 //! The values that README.md shows are such values.
-#![allow(clippy::panic, reason = "it is how tests fail")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "it is how tests fail")]
 
 use ehi_core::{
     access::Principal,
@@ -7,9 +7,10 @@ use ehi_core::{
     http::Response,
     job::{Command, Wants},
     kick_off::Facts,
-    manifest::OutputFile,
+    manifest::{OutputFile, Section},
+    pass::{PartitionTask, Pass, SetWanted},
     values::{Answered, Applied, Decided, RequestHead, Routed, WriterEvent},
-    writer::WriterLimits,
+    writer::{Output, Source, Writer, WriterLimits},
 };
 use serde::de::DeserializeOwned;
 
@@ -46,9 +47,24 @@ fn read(name: &str, json: &str) {
         "response" => check::<Response>(name, json),
         "routed" => check::<Routed>(name, json),
         "row" => check::<OutputFile>(name, json),
+        "sets" => check::<Vec<(SetWanted, Option<PartitionTask>)>>(name, json),
+        "tombstone" => check_tombstone(json),
         "wants" => check::<Wants>(name, json),
         _ => panic!("{name} is no value"),
     }
+}
+
+/// A tombstone is a line and no value: it is one if a writer tells of the deletion.
+fn check_tombstone(line: &str) {
+    let plan = r#"{"level":"system","types":"all","since":null,"transactionTime":"2026-01-01T00:00:00Z","edition":"3.0",
+        "baseUrl":"https://ehr.example/fhir","exportShared":false,"request":"https://ehr.example/fhir/$export"}"#;
+    let plan = serde_json::from_str(plan).unwrap();
+    let task = PartitionTask { pass: Pass::Deleted, ..PartitionTask::default() };
+    let mut writer = Writer::new(&plan, &task, None, WriterLimits::default()).unwrap();
+    writer.write_lines(line.as_bytes(), Source { name: "tombstones", cursor: b"", offset: 0 }).unwrap();
+    writer.finish();
+    let first = writer.poll_output();
+    assert!(matches!(first, Some(Output::Open { section: Section::Deleted, .. })), "{line}: {first:?}");
 }
 
 const README: &str = include_str!("../README.md");

@@ -6,7 +6,7 @@
  * a call is its name, the others are its arguments. The first part of an answer is `ok`, followed by the outputs, or
  * `refused`, followed by the text of the error. Numbers among the parts are decimal text.
  *
- * There is one endpoint, one manifest writer and one writer at a time; a new one replaces the one before.
+ * There is one endpoint, one manifest writer, one set builder and one writer at a time; a new one replaces the one before.
  */
 #include <ehi.h>
 
@@ -39,6 +39,7 @@ struct answer {
 
 static ehi_endpoint *endpoint = NULL;
 static ehi_manifest_writer *manifest = NULL;
+static ehi_set_builder *set = NULL;
 static ehi_writer *writer = NULL;
 
 static void fail(const char *problem) {
@@ -60,12 +61,6 @@ static ehi_view argument(const struct call *call, size_t number) {
     }
     ehi_view view = {call->parts[number].bytes, call->parts[number].len};
     return view;
-}
-
-/* An argument that stands for nothing if it is empty. */
-static ehi_view optional(const struct call *call, size_t number) {
-    ehi_view view = argument(call, number);
-    return view.len == 0 ? NONE : view;
 }
 
 static int64_t integer(const struct call *call, size_t number) {
@@ -187,12 +182,38 @@ static void population(const struct call *call, struct answer *answer) {
     ehi_population_builder_free(builder);
 }
 
+static void sets_wanted(const struct call *call, struct answer *answer) {
+    answer->status = ehi_plan_sets(argument(call, 1), argument(call, 2), &answer->value, &answer->error);
+    put_value(answer);
+}
+
+static void set_new(const struct call *call, struct answer *answer) {
+    ehi_set_builder_free(set);
+    set = NULL;
+    size_t texts_max = (size_t)strtoull(argument(call, 2).data, NULL, 10);
+    answer->status = ehi_set_builder_new(argument(call, 1), texts_max, &set, &answer->error);
+}
+
+static void set_push(const struct call *call, struct answer *answer) {
+    answer->status = ehi_set_builder_push(set, argument(call, 1), &answer->error);
+}
+
+static void set_seal(const struct call *call, struct answer *answer) {
+    (void)call;
+    answer->status = ehi_set_builder_seal(set, &answer->bytes, &answer->error);
+    put(answer, ehi_bytes_view(answer->bytes));
+}
+
 static void writer_new(const struct call *call, struct answer *answer) {
     ehi_writer_free(writer);
     writer = NULL;
     bool has_population = argument(call, 3).data[0] == '1';
-    answer->status = ehi_writer_new(argument(call, 1), (uint32_t)integer(call, 2), has_population ? argument(call, 4) : NONE,
-                                    optional(call, 5), argument(call, 6), &writer, &answer->error);
+    answer->status = ehi_writer_new(argument(call, 1), argument(call, 2), has_population ? argument(call, 4) : NONE,
+                                    argument(call, 5), &writer, &answer->error);
+}
+
+static void writer_add_set(const struct call *call, struct answer *answer) {
+    answer->status = ehi_writer_add_set(writer, argument(call, 1), argument(call, 2), &answer->error);
 }
 
 static void writer_write(const struct call *call, struct answer *answer) {
@@ -228,6 +249,8 @@ static void writer_poll(const struct call *call, struct answer *answer) {
     } else if (output == EHI_OUTPUT_APPEND) {
         snprintf(append, sizeof append, "{\"append\":{\"file\":%" PRIu32 "}}", file);
         json = text(append);
+    } else if (output == EHI_OUTPUT_FOUND) {
+        json = text("{\"found\":{}}");
     }
     put(answer, json);
     put(answer, bytes);
@@ -261,7 +284,12 @@ static const struct {
     {"manifest_row", manifest_row},
     {"manifest_finish", manifest_finish},
     {"population", population},
+    {"sets_wanted", sets_wanted},
+    {"set_new", set_new},
+    {"set_push", set_push},
+    {"set_seal", set_seal},
     {"writer_new", writer_new},
+    {"writer_add_set", writer_add_set},
     {"writer_write", writer_write},
     {"writer_supersede", writer_supersede},
     {"writer_finish", writer_finish},
@@ -369,6 +397,7 @@ int main(void) {
     }
     ehi_endpoint_free(endpoint);
     ehi_manifest_writer_free(manifest);
+    ehi_set_builder_free(set);
     ehi_writer_free(writer);
     return 0;
 }

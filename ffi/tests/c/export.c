@@ -2,7 +2,10 @@
  * Exports a file of FHIR resources: kick-off, files, manifest. Every decision is libehi's; the program does what libehi
  * does not: it reads, writes, and keeps the job.
  *
- *     export INPUT.ndjson FOLDER     writes the files of the export into the folder and prints the manifest
+ *     export INPUT.ndjson FOLDER [PATIENT...]
+ *
+ * writes the files of the export into the folder and prints the manifest. Without ids of patients it exports everything,
+ * else a group of which these are the members.
  *
  * A server does the same, with a row of its database in place of `struct job`, and with its clock and its source of
  * randomness in place of the two constants, which are fixed so that the example prints the same each time.
@@ -16,6 +19,11 @@
 
 #define NOW INT64_C(1767225600000) /* milliseconds: 2026-01-01T00:00:00Z */
 #define ENTROPY "sixteen random b"
+#define HOLDER "example" /* who works on the job */
+
+/* Bounds of memory. */
+#define SET_TEXTS_MAX 10000000
+#define SETS_MAX 8
 
 /* A job as it is stored. */
 struct job {
@@ -33,8 +41,26 @@ struct file {
 };
 
 struct files {
-    struct file *items; /* by number */
+    struct file *items;
     size_t count;
+    size_t first; /* of the present writer, which numbers its own from 0 */
+};
+
+/* What a writer must know of the rest of the data. */
+struct sets {
+    ehi_value *wanted; /* pairs of a set and the task that finds what it is made of */
+    ehi_bytes *blocks[SETS_MAX];
+    size_t count; /* how many are made */
+};
+
+/* The work on a job. */
+struct work {
+    struct job job;
+    ehi_view plan;
+    ehi_view population; /* whose data; of a system export none */
+    FILE *input;
+    const char *folder;
+    struct files files;
 };
 
 /* Where failing calls leave their text. */
@@ -70,6 +96,11 @@ static ehi_view part(const ehi_value *value, const char *pointer) {
     return json;
 }
 
+static bool has(const ehi_value *value, const char *pointer) {
+    ehi_view json;
+    return ehi_value_json(value, text(pointer), &json, NULL) == EHI_STATUS_OK;
+}
+
 /* A string in a value. */
 static ehi_view string(const ehi_value *value, const char *pointer) {
     ehi_view decoded;
@@ -93,14 +124,15 @@ static char *format(const char *pattern, ...) {
     return formatted;
 }
 
-/* 1. A client asks for everything: a new job. */
-static struct job kick_off(const ehi_endpoint *endpoint) {
-    ehi_view head = text("{\"method\":\"GET\",\"target\":\"/fhir/$export\",\"headers\":[[\"prefer\",\"respond-async\"]]}");
+/* 1. A client asks for everything, or for a group: a new job. */
+static struct job kick_off(const ehi_endpoint *endpoint, const char *target) {
+    char *head = format("{\"method\":\"GET\",\"target\":\"%s\",\"headers\":[[\"prefer\",\"respond-async\"]]}", target);
     ehi_view principal = text("\"open\"");
-    ehi_view facts = text("{\"activeJobs\":0}"); /* /kickOff/needs asked for it */
+    ehi_view facts = text("{\"activeJobs\":0,\"groups\":[\"g\"]}"); /* /kickOff/needs asked for them */
 
     ehi_value *routed = NULL;
-    check(ehi_endpoint_route(endpoint, head, NONE, principal, &routed, &error));
+    check(ehi_endpoint_route(endpoint, text(head), NONE, principal, &routed, &error));
+    free(head);
     struct job job = {NULL, {NULL, 0}, {NULL, 0}};
     check(ehi_endpoint_decide(endpoint, part(routed, "/kickOff/kickOff"), principal, facts, text(ENTROPY), NOW, &job.value,
                               &error));
@@ -121,12 +153,12 @@ static void apply(struct job *job, char *command) {
 }
 
 static void begin(struct job *job) {
-    apply(job, format("{\"begin\":{\"holder\":\"example\",\"until\":\"2026-01-01T01:00:00Z\","
+    apply(job, format("{\"begin\":{\"holder\":\"" HOLDER "\",\"until\":\"2026-01-01T01:00:00Z\","
                       "\"transactionTime\":\"2026-01-01T00:00:00Z\",\"snapshot\":\"1\",\"partitions\":1}}"));
 }
 
 /* The parts are JSON already, so they are put together as they are. */
-static void open_file(struct files *files, uint32_t number, const ehi_value *event, const char *folder) {
+static void open_file(struct files *files, size_t number, const ehi_value *event, const char *folder) {
     while (files->count <= number) {
         struct file *items = realloc(files->items, (files->count + 1) * sizeof *items);
         if (items == NULL) {
@@ -157,19 +189,20 @@ static void append(struct file *file, ehi_view bytes) {
 }
 
 /* A server publishes only what is stored whole, and under a key that no other attempt uses. */
-static void close_file(struct file *file, const ehi_value *event, struct job *job) {
+static void close_file(struct file *file, const ehi_value *event, ehi_view partition, struct job *job) {
     if (fclose(file->stream) != 0) {
         fail("cannot write to a file in the folder");
     }
     file->row = format("{%s,\"count\":%.*s,\"bytes\":%.*s,\"sha256\":%.*s}", file->opened,
                        PRINTED(part(event, "/close/count")), PRINTED(part(event, "/close/bytes")),
                        PRINTED(part(event, "/close/sha256")));
-    apply(job, format("{\"publish\":{\"epoch\":%.*s,\"partition\":0,\"rows\":[%s],\"checkpoint\":%.*s}}",
-                      PRINTED(job->epoch), file->row, PRINTED(part(event, "/close/checkpoint"))));
+    apply(job, format("{\"publish\":{\"epoch\":%.*s,\"partition\":%.*s,\"rows\":[%s],\"checkpoint\":%.*s}}",
+                      PRINTED(job->epoch), PRINTED(partition), file->row, PRINTED(part(event, "/close/checkpoint"))));
 }
 
-/* Does what the writer asks for, until it asks for nothing. */
-static void drain(ehi_writer *writer, struct files *files, struct job *job, const char *folder) {
+/* Does what the writer asks for, until it asks for nothing. Only a collecting pass has a builder. */
+static void drain(struct work *work, ehi_writer *writer, ehi_view partition, ehi_set_builder *builder) {
+    struct files *files = &work->files;
     for (;;) {
         ehi_output output;
         uint32_t number;
@@ -177,51 +210,126 @@ static void drain(ehi_writer *writer, struct files *files, struct job *job, cons
         const ehi_value *event;
         check(ehi_writer_poll_output(writer, &output, &number, &bytes, &event, &error));
         switch (output) {
+        case EHI_OUTPUT_NOTHING:
+            return;
         case EHI_OUTPUT_OPEN:
-            open_file(files, number, event, folder);
+            open_file(files, files->first + number, event, work->folder);
             break;
         case EHI_OUTPUT_APPEND:
-            append(&files->items[number], bytes);
+            append(&files->items[files->first + number], bytes);
             break;
         case EHI_OUTPUT_CLOSE:
-            close_file(&files->items[number], event, job);
+            close_file(&files->items[files->first + number], event, partition, &work->job);
+            break;
+        case EHI_OUTPUT_FOUND:
+            check(ehi_set_builder_push(builder, bytes, &error));
             break;
         default:
-            return;
+            fail("an output that this program does not know");
         }
     }
 }
 
-/* 2. The work: blocks of lines in, files out. */
-static void run(struct job *job, FILE *input, const char *folder, struct files *files) {
-    ehi_value *plan = NULL;
+/* One pass over all lines: for a partition of the job, or for a set. */
+static void go_through(struct work *work, ehi_view task, const struct sets *sets, ehi_view partition,
+                       ehi_set_builder *builder) {
     ehi_writer *writer = NULL;
-    check(ehi_job_plan(job->record, &plan, &error));
-    check(ehi_writer_new(part(plan, ""), 0, NONE, NONE, NONE, &writer, &error));
-    ehi_value_free(plan);
+    check(ehi_writer_new(work->plan, task, work->population, NONE, &writer, &error));
+    for (size_t i = 0; i < sets->count; i++) {
+        char set[32];
+        snprintf(set, sizeof set, "/%zu/0", i);
+        check(ehi_writer_add_set(writer, part(sets->wanted, set), ehi_bytes_view(sets->blocks[i]), &error));
+    }
+    work->files.first = work->files.count;
 
     static char buffer[1 << 16];
     uint64_t offset = 0;
     size_t length;
-    while ((length = fread(buffer, 1, sizeof buffer, input)) > 0) {
+    rewind(work->input);
+    while ((length = fread(buffer, 1, sizeof buffer, work->input)) > 0) {
         ehi_view block = {buffer, length};
         while (block.len > 0) {
             size_t consumed;
             bool drain_first; /* or not: here it is always drained */
             check(ehi_writer_write_lines(writer, block, text("input"), NONE, offset, &consumed, &drain_first, &error));
-            drain(writer, files, job, folder);
+            drain(work, writer, partition, builder);
             block.data += consumed;
             block.len -= consumed;
             offset += consumed;
         }
     }
-    if (ferror(input)) {
+    if (ferror(work->input)) {
         fail("cannot read the input");
     }
     check(ehi_writer_finish(writer, &error));
-    drain(writer, files, job, folder);
+    drain(work, writer, partition, builder);
     ehi_writer_free(writer);
-    apply(job, format("{\"finishPartition\":{\"epoch\":%.*s,\"partition\":0}}", PRINTED(job->epoch)));
+}
+/* What a pass must know before its first line. Each set is made by a pass of its own, with those before it. */
+static struct sets make_sets(struct work *work, ehi_view pass) {
+    struct sets sets = {NULL, {NULL}, 0};
+    check(ehi_plan_sets(work->plan, pass, &sets.wanted, &error));
+    for (; sets.count < SETS_MAX; sets.count++) {
+        char set[32], task[32];
+        snprintf(set, sizeof set, "/%zu/0", sets.count);
+        snprintf(task, sizeof task, "/%zu/1", sets.count);
+        if (!has(sets.wanted, set)) {
+            return sets;
+        }
+        ehi_set_builder *builder = NULL;
+        check(ehi_set_builder_new(part(sets.wanted, set), SET_TEXTS_MAX, &builder, &error));
+        /* A set of vetoes has no task, and would be refused here: this program has none. */
+        go_through(work, part(sets.wanted, task), &sets, NONE, builder);
+        check(ehi_set_builder_seal(builder, &sets.blocks[sets.count], &error));
+        ehi_set_builder_free(builder);
+    }
+    fail("a pass needs more sets than this program makes");
+    return sets;
+}
+
+static void free_sets(struct sets *sets) {
+    for (size_t i = 0; i < sets->count; i++) {
+        ehi_bytes_free(sets->blocks[i]);
+    }
+    ehi_value_free(sets->wanted);
+}
+
+/*
+ * 2. The work: blocks of lines in, files out, once for each partition that the job lists. An export of a group takes more
+ * than the main pass, so the list is asked for and never assumed.
+ */
+static void run(struct work *work) {
+    ehi_value *plan = NULL, *wants = NULL;
+    check(ehi_job_plan(work->job.record, &plan, &error));
+    work->plan = part(plan, "");
+    for (;;) {
+        check(ehi_job_wants(work->job.record, text(HOLDER), NOW, &wants, &error));
+        if (!has(wants, "/run/partitions/0")) {
+            break;
+        }
+        ehi_view partition = part(wants, "/run/partitions/0/partition");
+        struct sets sets = make_sets(work, part(wants, "/run/partitions/0/pass"));
+        go_through(work, part(wants, "/run/partitions/0"), &sets, partition, NULL);
+        apply(&work->job, format("{\"finishPartition\":{\"epoch\":%.*s,\"partition\":%.*s}}", PRINTED(work->job.epoch),
+                                 PRINTED(partition)));
+        free_sets(&sets);
+        ehi_value_free(wants);
+    }
+    ehi_value_free(wants);
+    ehi_value_free(plan);
+}
+
+/* Whose data a group export holds. The block may be stored; every writer of the job gets the same. */
+static ehi_bytes *make_population(char **patients, int count) {
+    ehi_population_builder *builder = NULL;
+    ehi_bytes *block = NULL;
+    check(ehi_population_builder_new(&builder, &error));
+    for (int i = 0; i < count; i++) {
+        check(ehi_population_builder_push(builder, text(patients[i]), &error));
+    }
+    check(ehi_population_builder_seal(builder, &block, &error));
+    ehi_population_builder_free(builder);
+    return block;
 }
 
 /* 3. The manifest: its head, then the rows, those of errors last. */
@@ -246,8 +354,8 @@ static void print_manifest(const struct job *job, const struct files *files) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        fprintf(stderr, "usage: export INPUT.ndjson FOLDER\n");
+    if (argc < 3) {
+        fprintf(stderr, "usage: export INPUT.ndjson FOLDER [PATIENT...]\n");
         return 2;
     }
     FILE *input = fopen(argv[1], "rb");
@@ -255,20 +363,28 @@ int main(int argc, char **argv) {
         fail("cannot open the input");
     }
     ehi_endpoint *endpoint = NULL;
-    check(ehi_endpoint_new(text("{\"baseUrl\":\"https://ehr.example/fhir\",\"auth\":\"none\"}"), &endpoint, &error));
+    ehi_view config = text("{\"baseUrl\":\"https://ehr.example/fhir\",\"auth\":\"none\",\"edition\":\"2.0\"}");
+    check(ehi_endpoint_new(config, &endpoint, &error));
 
-    struct files files = {NULL, 0};
-    struct job job = kick_off(endpoint);
-    begin(&job);
-    run(&job, input, argv[2], &files);
-    print_manifest(&job, &files);
+    bool of_group = argc > 3;
+    ehi_bytes *members = of_group ? make_population(argv + 3, argc - 3) : NULL;
+    struct work work;
+    memset(&work, 0, sizeof work);
+    work.job = kick_off(endpoint, of_group ? "/fhir/Group/g/$export" : "/fhir/$export");
+    work.population = of_group ? ehi_bytes_view(members) : NONE;
+    work.input = input;
+    work.folder = argv[2];
+    begin(&work.job);
+    run(&work);
+    print_manifest(&work.job, &work.files);
 
-    for (size_t i = 0; i < files.count; i++) {
-        free(files.items[i].opened);
-        free(files.items[i].row);
+    for (size_t i = 0; i < work.files.count; i++) {
+        free(work.files.items[i].opened);
+        free(work.files.items[i].row);
     }
-    free(files.items);
-    ehi_value_free(job.value);
+    free(work.files.items);
+    ehi_value_free(work.job.value);
+    ehi_bytes_free(members);
     ehi_endpoint_free(endpoint);
     fclose(input);
     return 0;

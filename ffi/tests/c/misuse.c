@@ -43,6 +43,7 @@ static ehi_value *value_out = UNTOUCHED;
 static const ehi_value *event_out = UNTOUCHED;
 static ehi_manifest_writer *manifest_out = UNTOUCHED;
 static ehi_population_builder *builder_out = UNTOUCHED;
+static ehi_set_builder *set_out = UNTOUCHED;
 static ehi_writer *writer_out = UNTOUCHED;
 static ehi_bytes *bytes_out = UNTOUCHED;
 static ehi_view view_out = {UNTOUCHED, 77};
@@ -55,8 +56,8 @@ static bool drain_out = true;
 
 static void expect_outputs_untouched(void) {
     EXPECT_THAT(endpoint_out == UNTOUCHED && value_out == UNTOUCHED && event_out == UNTOUCHED);
-    EXPECT_THAT(manifest_out == UNTOUCHED && builder_out == UNTOUCHED && writer_out == UNTOUCHED);
-    EXPECT_THAT(bytes_out == UNTOUCHED && view_out.data == UNTOUCHED && view_out.len == 77);
+    EXPECT_THAT(manifest_out == UNTOUCHED && builder_out == UNTOUCHED && set_out == UNTOUCHED);
+    EXPECT_THAT(writer_out == UNTOUCHED && bytes_out == UNTOUCHED && view_out.data == UNTOUCHED && view_out.len == 77);
     EXPECT_THAT(output_out == 77 && file_out == 77 && integer_out == 77);
     EXPECT_THAT(lines_out == 77 && written_out == 77 && passed_out == 77 && consumed_out == 77 && drain_out);
 }
@@ -116,6 +117,8 @@ static void null_handles(void) {
     EXPECT(NULL_POINTER, ehi_manifest_writer_finish(NULL, &view_out, NULL));
     EXPECT(NULL_POINTER, ehi_population_builder_push(NULL, text("a"), NULL));
     EXPECT(NULL_POINTER, ehi_population_builder_seal(NULL, &bytes_out, NULL));
+    EXPECT(NULL_POINTER, ehi_set_builder_push(NULL, text("Patient/a\n"), NULL));
+    EXPECT(NULL_POINTER, ehi_set_builder_seal(NULL, &bytes_out, NULL));
     EXPECT(NULL_POINTER, ehi_digester_update(NULL, text("a"), NULL));
     EXPECT(NULL_POINTER, ehi_digester_finish(NULL, &view_out, NULL));
     EXPECT(NULL_POINTER, ehi_value_json(NULL, NONE, &view_out, NULL));
@@ -123,6 +126,7 @@ static void null_handles(void) {
     EXPECT(NULL_POINTER, ehi_value_integer(NULL, NONE, &integer_out, NULL));
     EXPECT(NULL_POINTER,
            ehi_writer_write_lines(NULL, text("{}"), text("a"), NONE, 0, &consumed_out, &drain_out, NULL));
+    EXPECT(NULL_POINTER, ehi_writer_add_set(NULL, text("\"vetoes\""), NONE, NULL));
     EXPECT(NULL_POINTER, ehi_writer_supersede_next_line(NULL, NULL));
     EXPECT(NULL_POINTER, ehi_writer_finish(NULL, NULL));
     EXPECT(NULL_POINTER, ehi_writer_poll_output(NULL, &output_out, &file_out, &view_out, &event_out, NULL));
@@ -134,6 +138,7 @@ static void null_handles(void) {
     ehi_endpoint_free(NULL);
     ehi_manifest_writer_free(NULL);
     ehi_population_builder_free(NULL);
+    ehi_set_builder_free(NULL);
     ehi_value_free(NULL);
     ehi_writer_free(NULL);
 }
@@ -155,12 +160,14 @@ static void null_outputs(void) {
     EXPECT(NULL_POINTER, ehi_value_text(plan, NONE, NULL, NULL));
     EXPECT(NULL_POINTER, ehi_value_integer(plan, NONE, NULL, NULL));
     EXPECT(NULL_POINTER, ehi_manifest_writer_new(head_json, NULL, NULL));
+    EXPECT(NULL_POINTER, ehi_plan_sets(plan_json, text("\"main\""), NULL, NULL));
     EXPECT(NULL_POINTER, ehi_population_builder_new(NULL, NULL));
+    EXPECT(NULL_POINTER, ehi_set_builder_new(text("\"vetoes\""), 1, NULL, NULL));
     EXPECT(NULL_POINTER, ehi_digester_new(NULL, NULL));
-    EXPECT(NULL_POINTER, ehi_writer_new(plan_json, 0, NONE, NONE, NONE, NULL, NULL));
+    EXPECT(NULL_POINTER, ehi_writer_new(plan_json, NONE, NONE, NONE, NULL, NULL));
 
     ehi_writer *writer;
-    EXPECT(OK, ehi_writer_new(plan_json, 0, NONE, NONE, NONE, &writer, NULL));
+    EXPECT(OK, ehi_writer_new(plan_json, NONE, NONE, NONE, &writer, NULL));
     EXPECT(NULL_POINTER, ehi_writer_write_lines(writer, text("{}\n"), text("a"), NONE, 0, NULL, &drain_out, NULL));
     EXPECT(NULL_POINTER, ehi_writer_write_lines(writer, text("{}\n"), text("a"), NONE, 0, &consumed_out, NULL, NULL));
     EXPECT(OK, ehi_writer_finish(writer, NULL));
@@ -200,9 +207,13 @@ static void views_and_values(void) {
     EXPECT(MALFORMED_VALUE, ehi_job_apply(running, text("\"begin\""), 0, &value_out, NULL));
     EXPECT(NOT_UTF8, ehi_job_wants(running, text("\xc3"), 0, &value_out, NULL));
     EXPECT(MALFORMED_VALUE, ehi_manifest_writer_new(text("{}"), &manifest_out, NULL));
-    EXPECT(MALFORMED_VALUE, ehi_writer_new(text("{}"), 0, NONE, NONE, NONE, &writer_out, NULL));
-    EXPECT(MALFORMED_VALUE, ehi_writer_new(plan_json, 0, NONE, text("{}"), NONE, &writer_out, NULL));
-    EXPECT(MALFORMED_VALUE, ehi_writer_new(plan_json, 0, NONE, NONE, text("{\"more\":1}"), &writer_out, NULL));
+    EXPECT(MALFORMED_VALUE, ehi_plan_sets(text("{}"), text("\"main\""), &value_out, NULL));
+    EXPECT(MALFORMED_VALUE, ehi_plan_sets(plan_json, text("\"first\""), &value_out, NULL));
+    EXPECT(MALFORMED_VALUE, ehi_set_builder_new(text("\"wishes\""), 1, &set_out, NULL));
+    EXPECT(MALFORMED_VALUE, ehi_writer_new(text("{}"), NONE, NONE, NONE, &writer_out, NULL));
+    EXPECT(MALFORMED_VALUE, ehi_writer_new(plan_json, text(""), NONE, NONE, &writer_out, NULL));
+    EXPECT(MALFORMED_VALUE, ehi_writer_new(plan_json, text("{}"), NONE, NONE, &writer_out, NULL));
+    EXPECT(MALFORMED_VALUE, ehi_writer_new(plan_json, NONE, NONE, text("{\"more\":1}"), &writer_out, NULL));
 
     EXPECT(ABSENT, ehi_value_json(plan, text("/nothing"), &view_out, NULL));
     EXPECT(ABSENT, ehi_value_text(plan, text("request"), &view_out, NULL));
@@ -274,13 +285,96 @@ static void populations(void) {
     EXPECT(FINISHED, ehi_population_builder_seal(builder, &bytes_out, NULL));
 
     ehi_view damaged = ehi_bytes_view(block);
-    EXPECT(POPULATION_MISMATCH, ehi_writer_new(plan_json, 0, damaged, NONE, NONE, &writer_out, NULL));
+    EXPECT(POPULATION_MISMATCH, ehi_writer_new(plan_json, NONE, damaged, NONE, &writer_out, NULL));
     damaged.len -= 1;
-    EXPECT(MALFORMED_POPULATION, ehi_writer_new(plan_json, 0, damaged, NONE, NONE, &writer_out, NULL));
-    EXPECT(MALFORMED_POPULATION, ehi_writer_new(plan_json, 0, text(""), NONE, NONE, &writer_out, NULL));
-    EXPECT(NULL_POINTER, ehi_writer_new(plan_json, 0, LIE, NONE, NONE, &writer_out, NULL));
+    EXPECT(MALFORMED_POPULATION, ehi_writer_new(plan_json, NONE, damaged, NONE, &writer_out, NULL));
+    EXPECT(MALFORMED_POPULATION, ehi_writer_new(plan_json, NONE, text(""), NONE, &writer_out, NULL));
+    EXPECT(NULL_POINTER, ehi_writer_new(plan_json, NONE, LIE, NONE, &writer_out, NULL));
     ehi_bytes_free(block);
     ehi_population_builder_free(builder);
+}
+
+/* A set that is damaged, unfinished or too large is none, and a writer takes no line without what its pass needs. */
+static void sets(void) {
+    ehi_view vetoes = text("\"vetoes\""), subjects = text("{\"collected\":\"subjects\"}");
+    ehi_set_builder *builder;
+    ehi_bytes *block;
+    EXPECT(OK, ehi_set_builder_new(subjects, 2, &builder, NULL));
+    EXPECT(NULL_POINTER, ehi_set_builder_push(builder, LIE, NULL));
+    EXPECT(OK, ehi_set_builder_push(builder, text("Observation/a\nObser"), NULL));
+    EXPECT(OK, ehi_set_builder_push(builder, text("vation/b\n"), NULL));
+    EXPECT(NULL_POINTER, ehi_set_builder_seal(builder, NULL, NULL));
+    EXPECT(OK, ehi_set_builder_seal(builder, &block, NULL));
+    EXPECT(FINISHED, ehi_set_builder_push(builder, text("Observation/c\n"), NULL));
+    EXPECT(FINISHED, ehi_set_builder_seal(builder, &bytes_out, NULL));
+    ehi_set_builder_free(builder);
+
+    EXPECT(OK, ehi_set_builder_new(vetoes, 1, &builder, NULL));
+    EXPECT(SET, ehi_set_builder_push(builder, text("Patient/a\nPatient/b\n"), NULL));
+    EXPECT(FINISHED, ehi_set_builder_seal(builder, &bytes_out, NULL));
+    ehi_set_builder_free(builder);
+    EXPECT(OK, ehi_set_builder_new(vetoes, 1, &builder, NULL));
+    EXPECT(OK, ehi_set_builder_push(builder, text("Patient/a"), NULL));
+    EXPECT(SET, ehi_set_builder_seal(builder, &bytes_out, NULL));
+    EXPECT(FINISHED, ehi_set_builder_push(builder, text("\n"), NULL));
+    ehi_set_builder_free(builder);
+
+    /* Another question to the same engine: Provenance that a client asked for takes a pass of its own. */
+    const char *target = "{\"method\":\"GET\",\"target\":\"/fhir/$export"
+                         "?includeAssociatedData=RelevantProvenanceResources\",\"headers\":[]}";
+    ehi_value *routed, *decided, *begun, *wants, *plan, *needed;
+    ehi_view found = NONE, record = NONE, context = NONE, plan_of_passes = NONE;
+    size_t consumed;
+    bool drain_first;
+    EXPECT(OK, ehi_endpoint_route(endpoint, text(target), NONE, text(OPEN), &routed, NULL));
+    EXPECT(OK, ehi_value_json(routed, text("/kickOff/kickOff"), &found, NULL));
+    EXPECT(OK, ehi_endpoint_decide(endpoint, found, text(OPEN), text(FACTS), text(ENTROPY), 0, &decided, NULL));
+    EXPECT(OK, ehi_value_text(decided, text("/accepted/job/record"), &record, NULL));
+    EXPECT(OK, ehi_job_apply(record, text(BEGIN), 0, &begun, NULL));
+    EXPECT(OK, ehi_value_text(begun, text("/job/record"), &record, NULL));
+    EXPECT(OK, ehi_job_plan(record, &plan, NULL));
+    EXPECT(OK, ehi_value_json(plan, NONE, &plan_of_passes, NULL));
+
+    /* Whoever runs the main pass alone has not finished the job. */
+    ehi_value *half_done;
+    EXPECT(OK, ehi_job_apply(record, text("{\"finishPartition\":{\"epoch\":1,\"partition\":0}}"), 0, &half_done, NULL));
+    EXPECT(OK, ehi_value_text(half_done, text("/job/record"), &record, NULL));
+    EXPECT(OK, ehi_value_json(half_done, text("/job/unfinished"), &found, NULL));
+    EXPECT_THAT(found.len == 4 && memcmp(found.data, "true", 4) == 0);
+    EXPECT(OK, ehi_job_wants(record, text("a"), 0, &wants, NULL));
+    EXPECT(OK, ehi_value_json(wants, text("/run/partitions/0"), &context, NULL));
+    EXPECT(OK, ehi_value_text(wants, text("/run/partitions/0/pass"), &found, NULL));
+    EXPECT_THAT(found.len == 7 && memcmp(found.data, "context", 7) == 0);
+    EXPECT(OK, ehi_plan_sets(plan_of_passes, text("\"context\""), &needed, NULL));
+    EXPECT(OK, ehi_value_json(needed, text("/0/0"), &found, NULL));
+    EXPECT_THAT(found.len == subjects.len && memcmp(found.data, subjects.data, found.len) == 0);
+    EXPECT(ABSENT, ehi_value_json(needed, text("/1"), &view_out, NULL));
+
+    ehi_writer *writer;
+    ehi_view line = text("{\"resourceType\":\"Patient\",\"id\":\"1\"}\n"), damaged = ehi_bytes_view(block);
+    damaged.len -= 1;
+    EXPECT(OK, ehi_writer_new(plan_of_passes, context, NONE, NONE, &writer, NULL));
+    EXPECT(MISSING_SET, ehi_writer_write_lines(writer, line, text("a"), NONE, 0, &consumed_out, &drain_out, NULL));
+    EXPECT(UNWANTED_SET, ehi_writer_add_set(writer, vetoes, ehi_bytes_view(block), NULL));
+    EXPECT(MALFORMED_VALUE, ehi_writer_add_set(writer, NONE, ehi_bytes_view(block), NULL));
+    EXPECT(SET, ehi_writer_add_set(writer, subjects, damaged, NULL));
+    EXPECT(SET, ehi_writer_add_set(writer, subjects, NONE, NULL));
+    EXPECT(NULL_POINTER, ehi_writer_add_set(writer, subjects, LIE, NULL));
+    EXPECT(MISSING_SET, ehi_writer_write_lines(writer, line, text("a"), NONE, 0, &consumed_out, &drain_out, NULL));
+    EXPECT(OK, ehi_writer_add_set(writer, subjects, ehi_bytes_view(block), NULL));
+    EXPECT(UNWANTED_SET, ehi_writer_add_set(writer, subjects, ehi_bytes_view(block), NULL));
+    EXPECT(OK, ehi_writer_write_lines(writer, line, text("a"), NONE, 0, &consumed, &drain_first, NULL));
+    EXPECT_THAT(consumed == line.len);
+    ehi_writer_free(writer);
+
+    ehi_bytes_free(block);
+    ehi_value_free(needed);
+    ehi_value_free(wants);
+    ehi_value_free(half_done);
+    ehi_value_free(plan);
+    ehi_value_free(begun);
+    ehi_value_free(decided);
+    ehi_value_free(routed);
 }
 
 static void digesters(void) {
@@ -302,17 +396,18 @@ static void writers(void) {
     size_t consumed;
     bool drain_first;
     ehi_view queued_json, half = text("{\"resourceType\":\"Patient\",");
-    const char *resume = "{\"resume\":{\"at\":{\"cursor\":\"00\",\"offset\":5,\"source\":\"a\",\"line\":2}},\"kinds\":[]}";
+    const char *resume = "{\"partition\":0,\"pass\":\"main\",\"checkpoint\":{\"resume\":{\"at\":{\"cursor\":\"00\","
+                         "\"offset\":5,\"source\":\"a\",\"line\":2}},\"kinds\":[]}}";
 
     EXPECT(OK, ehi_value_json(queued_plan, NONE, &queued_json, NULL));
-    EXPECT(NOT_BEGUN, ehi_writer_new(queued_json, 0, NONE, NONE, NONE, &writer_out, NULL));
-    EXPECT(LIMITS, ehi_writer_new(plan_json, 0, NONE, NONE, text("{\"lineBytesMax\":0}"), &writer_out, NULL));
+    EXPECT(NOT_BEGUN, ehi_writer_new(queued_json, NONE, NONE, NONE, &writer_out, NULL));
+    EXPECT(LIMITS, ehi_writer_new(plan_json, NONE, NONE, text("{\"lineBytesMax\":0}"), &writer_out, NULL));
 
-    EXPECT(OK, ehi_writer_new(plan_json, 0, NONE, text(resume), NONE, &writer, NULL));
+    EXPECT(OK, ehi_writer_new(plan_json, text(resume), NONE, NONE, &writer, NULL));
     EXPECT(WRONG_PLACE, ehi_writer_write_lines(writer, half, text("a"), NONE, 0, &consumed_out, &drain_out, NULL));
     ehi_writer_free(writer);
 
-    EXPECT(OK, ehi_writer_new(plan_json, 0, NONE, NONE, NONE, &writer, NULL));
+    EXPECT(OK, ehi_writer_new(plan_json, NONE, NONE, NONE, &writer, NULL));
     EXPECT(NULL_POINTER, ehi_writer_write_lines(writer, LIE, text("a"), NONE, 0, &consumed_out, &drain_out, NULL));
     EXPECT(NULL_POINTER, ehi_writer_write_lines(writer, half, text("a"), LIE, 0, &consumed_out, &drain_out, NULL));
     EXPECT(NOT_UTF8, ehi_writer_write_lines(writer, half, text("\xff"), NONE, 0, &consumed_out, &drain_out, NULL));
@@ -352,6 +447,7 @@ int main(void) {
     jobs();
     manifests();
     populations();
+    sets();
     digesters();
     writers();
     errors();

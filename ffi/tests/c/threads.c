@@ -66,7 +66,7 @@ static void *share(void *slot) {
     }
     ehi_view json;
     check(ehi_value_json(plan, NONE, &json, NULL));
-    check(ehi_writer_new(json, 0, NONE, NONE, NONE, slot, NULL));
+    check(ehi_writer_new(json, NONE, NONE, NONE, slot, NULL));
     return NULL;
 }
 
