@@ -128,6 +128,14 @@ export interface EndpointConfig {
   pollIntervalMillis?: number;
   /** Whether what is in the compartments of a listed and of an unlisted patient is exported. */
   exportShared?: boolean;
+  /** Which resources outside the Patient compartment accompany those inside that refer to them; `off` unless given. */
+  supporting?: Supporting;
+  /** Whether a resource without `meta.lastUpdated` is within any `_since` and `_until`; true unless given. */
+  undatedIncluded?: boolean;
+  /** Security labels, each `system|code`, whose resources no export holds. */
+  withheldLabels?: string[];
+  /** Whether every export is given a set of vetoes. */
+  vetoes?: boolean;
   /** `date` of the CapabilityStatement, a FHIR date. */
   published?: string;
 }
@@ -194,6 +202,15 @@ export type Routed = OneOf<{
 /** Whose data is asked for. */
 export type Level = "system" | "allPatients" | { group: string } | { patient: string };
 
+/** Which Provenance is exported: what belongs to the export anyway, the newest of each exported resource, or all of it. */
+export type Provenance = "unasked" | "latest" | "relevant";
+
+/** Which resources outside the Patient compartment accompany others: none, those of some types, or all. */
+export type Supporting = "off" | { types: string[] } | "all";
+
+/** How resources are dealt into files: by type, or in a block for each patient. */
+export type Organize = "byType" | "byPatient";
+
 /** An export that was asked for, to hand on. */
 export interface KickOff {
   level: Level;
@@ -201,10 +218,18 @@ export interface KickOff {
   request: string;
   /** `_type`; `null` is all types. */
   types: string[] | null;
+  /** `_typeFilter`. */
+  typeFilters: string[];
   /** Types of which nothing is exported. */
   withheld: string[];
   /** `_since`. */
   since: Instant | null;
+  /** `_until`. */
+  until: Instant | null;
+  /** `includeAssociatedData`. */
+  provenance: Provenance;
+  /** `organizeOutputBy`. */
+  organize: Organize;
   /** What was tolerated. */
   notices: Issue[];
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use ehi_core::errors::{ConfigError, JobMisuse, ManifestError, PopulationError, TokenError, WriterError};
+use ehi_core::{
+    errors::{ConfigError, JobMisuse, ManifestError, PopulationError, TokenError, WriterError},
+    sets::SetError,
+};
 use wasm_bindgen::prelude::*;
 
 /// An error on its way to JavaScript. Its text never quotes a value that was given: that could be patient data.
@@ -69,7 +72,7 @@ macro_rules! named_as_in_core {
     };
 }
 
-named_as_in_core!(ConfigError, JobMisuse, ManifestError, PopulationError, TokenError, WriterError);
+named_as_in_core!(ConfigError, JobMisuse, ManifestError, PopulationError, SetError, TokenError, WriterError);
 
 impl From<getrandom::Error> for Error {
     fn from(error: getrandom::Error) -> Self {
@@ -92,6 +95,7 @@ export interface EhiError extends Error {
     | "JobMisuse"
     | "ManifestError"
     | "PopulationError"
+    | "SetError"
     | "TokenError"
     | "ValueError"
     | "WriterError";

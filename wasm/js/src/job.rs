@@ -85,11 +85,14 @@ export interface StoredJob {
 export type Wants =
   /** Nothing, until `wakeAt` or a request. */
   | "nothing"
-  /** Begin, with that population, and run these partitions. An empty list: begin with as many as you like. */
+  /**
+   * Begin, with that population, and run these partitions: a `Writer` for each, whatever its pass, then
+   * `finishPartition`. An empty list: begin with as many as you like.
+   */
   | {
       run: {
         population: "nobody" | { group: string } | { patient: string };
-        partitions: [number: number, from: Checkpoint | null][];
+        partitions: Required<PartitionTask>[];
       };
     }
   /** Remove everything below the job's storage prefix, by listing it, then `apply` the command `removed`. */
@@ -109,6 +112,7 @@ export type Command =
         until: Instant | Date;
         transactionTime: Instant | Date;
         snapshot: string;
+        /** Into how many the data are cut for the main pass; every other pass is one more. */
         partitions: number;
       };
     }
@@ -116,7 +120,7 @@ export type Command =
   | { renew: { epoch: Epoch; until: Instant | Date } }
   /** Files are stored whole: list them, and go on from the checkpoint if the host is lost. */
   | { publish: { epoch: Epoch; partition: number; rows: OutputFile[]; checkpoint: Checkpoint } }
-  /** A partition has nothing left. With the last one the job is complete. */
+  /** A partition has nothing left. With the last one, of whatever pass, the job is complete. */
   | { finishPartition: { epoch: Epoch; partition: number } }
   /** It cannot go on. The text is shown to the client: no patient data and no paths. */
   | { fail: { epoch: Epoch; diagnostics: string } }
@@ -137,12 +141,21 @@ export interface Applied {
 export interface ExportPlan {
   level: Level;
   types: "all" | { only: string[] } | { allBut: string[] };
+  typeFilters: string[];
   since: Instant | null;
+  until: Instant | null;
+  undatedIncluded: boolean;
   /** Set when the job begins. */
   transactionTime: Instant | null;
   edition: Edition;
   baseUrl: string;
   exportShared: boolean;
+  provenance: Provenance;
+  supporting: Supporting;
+  withheldLabels: string[];
+  /** Whether a set of vetoes must be given. */
+  vetoes: boolean;
+  organize: Organize;
   notices: Issue[];
   request: string;
 }

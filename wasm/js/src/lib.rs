@@ -10,6 +10,7 @@ mod error;
 mod job;
 mod manifest;
 mod population;
+mod set;
 mod value;
 mod writer;
 
@@ -18,4 +19,5 @@ pub use entropy::new_entropy;
 pub use job::{apply, handle_timeout, manifest_head, plan, serve_file, wants};
 pub use manifest::ManifestWriter;
 pub use population::PopulationBuilder;
+pub use set::{SetBuilder, sets_wanted};
 pub use writer::Writer;

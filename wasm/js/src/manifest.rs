@@ -63,8 +63,8 @@ export type Section = "output" | "deleted" | "error";
 /** One generated file: a row of the manifest. */
 export interface OutputFile {
   section: Section;
-  /** The resource type in the file. */
-  type: string;
+  /** The resource type in the file, unless it holds several. */
+  type?: string;
   /** The public name, the last segment of its URL. */
   name: string;
   /** Where you keep it; unique to the attempt, never shown. */

@@ -1,7 +1,9 @@
 //! Class `Writer`: lines in, events about files out.
 
 use ehi_core::{
+    pass::PartitionTask,
     population::Population,
+    sets::Set,
     values::WriterEvent,
     writer::{self, Output, WriterLimits},
 };
@@ -10,34 +12,48 @@ use wasm_bindgen::prelude::*;
 
 use crate::{
     error::Error,
+    set::WANTED,
     value::{Bytes, bytes, bytes_optional, give, members, read, read_optional, text},
 };
 
 /// Turns the lines of one partition into files, in bounded memory.
 ///
-/// The loop, until there are no more blocks: `writeLines`, then `pollOutput` until there is no event. Then `finish`,
-/// and poll once more. Where `consumed` is less than the block, poll and give the rest.
+/// First `addSet` for each set that `setsWanted` names for the pass. Then the loop, until there are no more blocks:
+/// `writeLines`, then `pollOutput` until there is no event. Then `finish`, and poll once more. Where `consumed` is less
+/// than the block, poll and give the rest.
+///
+/// An export takes a writer for each task that `wants` lists, and is complete when all are finished.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Writer(writer::Writer<'static>);
 
 #[wasm_bindgen]
 impl Writer {
-    /// A writer for one partition of an export that has begun.
+    /// A writer for one task of an export that has begun.
     #[wasm_bindgen(constructor)]
     pub fn new(
         #[wasm_bindgen(unchecked_param_type = "ExportPlan")] plan: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "WriterOptions")] options: &JsValue,
     ) -> Result<Writer, Error> {
         let plan = read(plan, "a plan")?;
-        let names = ["partition", "population", "checkpoint", "limits"];
-        let [partition, population, checkpoint, limits] = members(options, "a set of writer options", names)?;
-        let partition = read(&partition, "a partition number")?;
+        let names = ["task", "population", "limits"];
+        let [task, population, limits] = members(options, "a set of writer options", names)?;
+        let task: PartitionTask = read_optional(&task, "a task")?.unwrap_or_default();
         let block = bytes_optional(&population, "a population block")?;
         let population = block.as_deref().map(Population::load).transpose()?.map(Population::into_owned);
-        let checkpoint = read_optional(&checkpoint, "a checkpoint")?;
         let limits: WriterLimits = read_optional(&limits, "a set of writer limits")?.unwrap_or_default();
-        Ok(Self(writer::Writer::new(&plan, partition, population, checkpoint.as_ref(), limits)?))
+        Ok(Self(writer::Writer::new(&plan, &task, population, limits)?))
+    }
+
+    /// Gives a set that the pass needs, as `setsWanted` names it, and its block. No line is taken before all are there.
+    #[wasm_bindgen(js_name = addSet)]
+    pub fn add_set(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "SetWanted")] set: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] block: &JsValue,
+    ) -> Result<(), Error> {
+        let (set, block) = (read(set, WANTED)?, bytes(block, "a set's block")?);
+        Ok(self.0.add_set(Set::load(set, &block)?.into_owned())?)
     }
 
     /// Takes bytes of a source. Lines may be cut anywhere between blocks.
@@ -61,7 +77,7 @@ impl Writer {
         Ok(self.0.supersede_next_line()?)
     }
 
-    /// What to do next with a file; `null` when more input is needed, or when after `finish` nothing is left.
+    /// What to do next; `null` when more input is needed, or when after `finish` nothing is left.
     #[wasm_bindgen(js_name = pollOutput, unchecked_return_type = "WriterEvent | null")]
     pub fn poll_output(&mut self) -> Result<JsValue, Error> {
         give(&self.0.poll_output().map(Event::from))
@@ -88,6 +104,9 @@ enum Event<'w> {
         file: u32,
         bytes: Bytes<'w>,
     },
+    Found {
+        bytes: Bytes<'w>,
+    },
     #[serde(untagged)]
     Other(WriterEvent),
 }
@@ -96,6 +115,7 @@ impl<'w> From<Output<'w>> for Event<'w> {
     fn from(output: Output<'w>) -> Self {
         match output {
             Output::Append { file, bytes } => Self::Append { file, bytes: Bytes(bytes) },
+            Output::Found { bytes } => Self::Found { bytes: Bytes(bytes) },
             output @ (Output::Open { .. } | Output::Close { .. }) => Self::Other(output.into()),
         }
     }
@@ -120,12 +140,10 @@ struct Counts {
 const DECLARATIONS: &str = r#"
 /** What a writer works with besides the plan. */
 export interface WriterOptions {
-  /** Which partition, from 0. */
-  partition: number;
+  /** What to do, as `wants` lists it or `setsWanted` pairs it with a set. None: the main pass over partition 0. */
+  task?: PartitionTask | null;
   /** A block of a `PopulationBuilder`; there exactly when the plan's level names a group or a patient. */
   population?: Uint8Array | null;
-  /** Where an earlier run left off. */
-  checkpoint?: Checkpoint | null;
   limits?: WriterLimits | null;
 }
 
@@ -143,6 +161,8 @@ export interface WriterLimits {
   appendBytes?: number;
   /** Bytes of input for which a file may stay open. */
   openSpanBytesMax?: number;
+  /** How resources are dealt into files: each holds one type, or all go through the same, for a stream. */
+  layout?: "by-type" | "together";
   /** Whether each file's SHA-256 is taken. */
   digest?: boolean;
 }
@@ -165,12 +185,14 @@ export interface Progress {
   drainFirst: boolean;
 }
 
-/** What to do next with a file. */
+/** What to do next. */
 export type WriterEvent = OneOf<{
-  /** Open a new file. */
-  open: { file: number; section: Section; type: string; name: string };
+  /** Open a new file. Without a type it holds resources of several. */
+  open: { file: number; section: Section; type?: string; name: string };
   /** Append bytes to it. They are yours: nothing else refers to them. */
   append: { file: number; bytes: Uint8Array };
+  /** Push them to the `SetBuilder` of the set that is being made. They are yours, and belong to no file. */
+  found: { bytes: Uint8Array };
   /** It is complete: store it whole, then publish its row with the checkpoint. */
   close: { file: number; count: number; bytes: number; sha256: string | null; checkpoint: Checkpoint };
 }>;
@@ -178,14 +200,14 @@ export type WriterEvent = OneOf<{
 /** Where a writer stands when a file is closed, so that another can go on. */
 export interface Checkpoint {
   resume: "start" | { at: { cursor: string; offset: number; source: string; line: number } };
-  kinds: { section: Section; type: string; published: number; next: number }[];
+  kinds: { section: Section; type?: string; published: number; next: number }[];
 }
 
 /** What a writer did so far. */
 export interface Counts {
   /** Lines read, blank ones too. */
   lines: number;
-  /** Records written to files of this writer. */
+  /** Records written to files of this writer, or found for a set. */
   written: number;
   /** Records that an earlier run had published, read again and passed over. */
   passedOver: number;

@@ -4,11 +4,11 @@
 // A request is the name of an operation and its arguments. A reply is `ok` and the results, or `refused` and the text
 // of the error. Anything else that goes wrong is a fault, of this file or of its caller, and ends the process.
 
-import { Endpoint, ManifestWriter, PopulationBuilder, Writer } from "ehi-export";
-import { apply, handleTimeout, manifestHead, plan, serveFile, wants } from "ehi-export";
+import { Endpoint, ManifestWriter, PopulationBuilder, SetBuilder, Writer } from "ehi-export";
+import { apply, handleTimeout, manifestHead, plan, serveFile, setsWanted, wants } from "ehi-export";
 
 /** The present machine of each kind; a new one takes the place of the old. */
-const present = { endpoint: undefined, manifest: undefined, writer: undefined };
+const present = { endpoint: undefined, manifest: undefined, set: undefined, writer: undefined };
 
 /** By name: from the arguments, as buffers, to the results, as texts or bytes. */
 const operations = {
@@ -41,14 +41,24 @@ const operations = {
       builder.free();
     }
   },
-  writer_new: (exportPlan, partition, hasPopulation, population, checkpoint, limits) => {
+  sets_wanted: (exportPlan, pass) => [json(setsWanted(value(exportPlan), value(pass)))],
+  set_new: (set, textsMax) => replace("set", new SetBuilder(value(set), Number(textsMax))),
+  set_push: (bytes) => {
+    present.set.push(bytes);
+    return [];
+  },
+  set_seal: () => [present.set.seal()],
+  writer_new: (exportPlan, task, hasPopulation, population, limits) => {
     const options = {
-      partition: Number(partition),
+      task: value(task),
       population: text(hasPopulation) === "1" ? population : null,
-      checkpoint: checkpoint.length > 0 ? value(checkpoint) : null,
       limits: value(limits),
     };
     return replace("writer", new Writer(value(exportPlan), options));
+  },
+  writer_add_set: (set, block) => {
+    present.writer.addSet(value(set), block);
+    return [];
   },
   writer_write: (block, name, cursor, offset) => {
     const source = { name: text(name), cursor, offset: Number(offset) };
@@ -61,9 +71,9 @@ const operations = {
   },
   writer_poll: () => {
     const event = present.writer.pollOutput();
-    if (!event?.append) return [json(event), ""];
-    const { file, bytes } = event.append;
-    return [json({ append: { file } }), bytes];
+    if (event?.append) return [json({ append: { file: event.append.file } }), event.append.bytes];
+    if (event?.found) return [json({ found: {} }), event.found.bytes];
+    return [json(event), ""];
   },
   writer_finish: () => {
     present.writer.finish();
@@ -150,6 +160,7 @@ const REFUSALS = new Set([
   "JobMisuse",
   "ManifestError",
   "PopulationError",
+  "SetError",
   "TokenError",
   "ValueError",
   "WriterError",

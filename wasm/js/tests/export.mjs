@@ -7,8 +7,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { Endpoint, ManifestWriter, PopulationBuilder, Writer } from "ehi-export";
-import { apply, handleTimeout, manifestHead, newEntropy, plan, serveFile, wants } from "ehi-export";
+import { Endpoint, ManifestWriter, PopulationBuilder, SetBuilder, Writer } from "ehi-export";
+import { apply, handleTimeout, manifestHead, newEntropy, plan, serveFile, setsWanted, wants } from "ehi-export";
 
 test("an export is kicked off, written, published, listed, served and expires", () => {
   const endpoint = new Endpoint(CONFIG);
@@ -27,7 +27,9 @@ test("an export is kicked off, written, published, listed, served and expires", 
 
   assert.deepEqual(wants(accepted.job.record, "host-a", NOW), { run: { population: "nobody", partitions: [] } });
   let { epoch, job } = apply(accepted.job.record, { begin: BEGIN }, NOW);
-  const writer = new Writer(plan(job.record), { partition: 0, limits: LIMITS });
+  const { partitions } = wants(job.record, "host-a", NOW).run;
+  assert.deepEqual(partitions, [{ partition: 0, pass: "main", checkpoint: null }]);
+  const writer = new Writer(plan(job.record), { task: partitions[0], limits: LIMITS });
   const files = write(writer, LINES, [LINES.length]);
   assert.deepEqual(writer.counts(), { lines: 601, written: 601, passedOver: 0 });
   const rows = [];
@@ -97,7 +99,7 @@ test("a writer made from a checkpoint writes the files that were still to come",
   for (let published = 1; published <= files.length; published += 1) {
     const { checkpoint } = files[published - 1];
     const from = checkpoint.resume.at?.offset ?? 0;
-    const writer = newWriter({ checkpoint });
+    const writer = newWriter({ task: { partition: 0, checkpoint } });
     const rest = write(writer, LINES, [LINES.length], from);
     assert.deepEqual(summary(rest), summary(files.slice(published)), `after ${published} files`);
   }
@@ -116,6 +118,75 @@ test("an export of a group takes its members and nobody else", () => {
   });
 });
 
+test("an export of a group holds the Provenance of its members, which sets tell from other Provenance", () => {
+  const lines = new TextEncoder().encode(OBSERVATIONS.join("") + PROVENANCE.join(""));
+  const builder = new PopulationBuilder();
+  ["p3", "p7"].forEach((id) => builder.push(id));
+  const population = builder.seal();
+  let { job, epoch } = begun("/fhir/Group/g/$export", { edition: "2.0" });
+  const planned = plan(job.record);
+  const goThrough = (task, sets) => {
+    const writer = new Writer(planned, { task, population, limits: LIMITS });
+    sets.forEach(([set, block]) => writer.addSet(set, block));
+    const found = [];
+    return { files: write(writer, lines, randomCuts(1, lines.length), 0, found), found };
+  };
+  const [main, context] = wants(job.record, "host-a", NOW).run.partitions;
+  assert.deepEqual([main.pass, context.pass], ["main", "context"]);
+
+  // Whoever runs the main pass alone has neither the Provenance nor a finished job.
+  const { files } = goThrough(main, []);
+  assert.equal(contents(files, "Observation"), OBSERVATIONS[3] + OBSERVATIONS[7]);
+  assert.equal(totalCount(files, "Provenance"), 0);
+  ({ job } = apply(job.record, { finishPartition: { epoch, partition: main.partition } }, NOW));
+  assert.equal(job.unfinished, true);
+  assert.deepEqual(wants(job.record, "host-a", NOW).run.partitions, [context]);
+
+  const collect = (collection) => [
+    { collected: collection },
+    { partition: 0, pass: { collect: collection }, checkpoint: null },
+  ];
+  assert.deepEqual(setsWanted(planned, "main"), []);
+  assert.deepEqual(setsWanted(planned, context.pass), [collect("subjects"), collect("compartment")]);
+  const sets = [];
+  for (const [set, task] of setsWanted(planned, context.pass)) {
+    const made = new SetBuilder(set, 2);
+    const { files: none, found } = goThrough(task, sets);
+    assert.deepEqual(none, []);
+    assert.equal(Buffer.concat(found).toString(), "Observation/o3\nObservation/o7\n");
+    found.forEach((bytes) => made.push(bytes));
+    sets.push([set, made.seal()]);
+  }
+
+  const source = { name: "all.ndjson", cursor: CURSOR, offset: 0 };
+  const lacking = new Writer(planned, { task: context, population });
+  lacking.addSet(...sets[0]);
+  assert.throws(() => lacking.writeLines(lines, source), {
+    name: "WriterError",
+    message: "a set that this pass needs was not given",
+  });
+  const unwanted = { name: "WriterError", message: "this pass needs no such set, or has it already" };
+  assert.throws(() => lacking.addSet(...sets[0]), unwanted);
+  assert.throws(() => lacking.addSet("vetoes", sets[0][1]), unwanted);
+  assert.throws(() => lacking.addSet(sets[1][0], sets[1][1].subarray(1)), { name: "SetError" });
+
+  const { files: accompanying } = goThrough(context, sets);
+  assert.deepEqual(accompanying.map(({ name }) => name), ["Provenance-p1-0001.ndjson"]);
+  assert.equal(contents(accompanying, "Provenance"), PROVENANCE[3] + PROVENANCE[7]);
+  ({ job } = apply(job.record, { finishPartition: { epoch, partition: context.partition } }, NOW));
+  assert.equal(job.unfinished, false);
+});
+
+test("for a stream all types go through the same file", () => {
+  const lines = new TextEncoder().encode(PATIENTS[0] + OBSERVATIONS[0] + PATIENTS[1]);
+  const files = write(newWriter({ limits: { layout: "together" } }), lines, []);
+  assert.deepEqual(
+    files.map(({ section, type, name, count }) => ({ section, type, name, count })),
+    [{ section: "output", type: undefined, name: "resources-0001.ndjson", count: 3 }],
+  );
+  assert.equal(files[0].bytes.toString(), PATIENTS[0] + OBSERVATIONS[0] + PATIENTS[1]);
+});
+
 test("a superseded line is reported and not exported", () => {
   const writer = newWriter();
   writer.supersedeNextLine();
@@ -124,21 +195,29 @@ test("a superseded line is reported and not exported", () => {
   assert.equal(totalCount(files, "OperationOutcome"), 1);
 });
 
-test("the example of the README runs and is what the README shows", () => {
-  const example = fileURLToPath(new URL("../examples/export.mjs", import.meta.url));
-  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-  assert.ok(readme.includes(`\`\`\`js\n${readFileSync(example, "utf8")}\`\`\`\n`));
-  assert.match(execFileSync(process.execPath, [example], { encoding: "utf8" }), /^200 \{.*"count":2.*\}$/m);
+test("the examples of the README run and are what the README shows", () => {
+  const run = (name) => {
+    const example = fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
+    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+    assert.ok(readme.includes(`\`\`\`js\n${readFileSync(example, "utf8")}\`\`\`\n`));
+    return execFileSync(process.execPath, [example], { encoding: "utf8" });
+  };
+  assert.match(run("export.mjs"), /^200 \{.*"count":2.*\}$/m);
+  const ofGroup = run("group.mjs");
+  const exported = ofGroup.matchAll(/"resourceType":"(\w+)","id":"(\w+)"/g);
+  assert.deepEqual([...exported].map(([, type, id]) => `${type}/${id}`), ["Patient/1", "Provenance/a"]);
+  assert.match(ofGroup, /^complete$/m);
 });
 
 /** Feeds what follows `from`, in blocks that end where a cut says, and stores what comes out. */
-function write(writer, lines, cuts, from = 0) {
+function write(writer, lines, cuts, from = 0, found = []) {
   const opened = [];
   const closed = [];
   const drain = () => {
     for (let event = writer.pollOutput(); event !== null; event = writer.pollOutput()) {
       if (event.open) opened[event.open.file] = { ...event.open, parts: [] };
       if (event.append) opened[event.append.file].parts.push(event.append.bytes);
+      if (event.found) found.push(event.found.bytes);
       if (event.close) {
         const { section, type, name, parts } = opened[event.close.file];
         const { count, sha256, checkpoint } = event.close;
@@ -164,12 +243,16 @@ function write(writer, lines, cuts, from = 0) {
 }
 
 function newWriter(options = {}, target = "/fhir/$export") {
-  const endpoint = new Endpoint(CONFIG);
+  return new Writer(plan(begun(target).job.record), { limits: LIMITS, ...options });
+}
+
+/** A job that has begun. */
+function begun(target, config = {}) {
+  const endpoint = new Endpoint({ ...CONFIG, ...config });
   const { kickOff } = endpoint.route({ method: "GET", target, headers: [] }, null, "open").kickOff;
   const facts = { activeJobs: 0, groups: ["g"] };
   const { accepted } = endpoint.decide(kickOff, "open", facts, new Uint8Array(16), NOW);
-  const { job } = apply(accepted.job.record, { begin: BEGIN }, NOW);
-  return new Writer(plan(job.record), { partition: 0, limits: LIMITS, ...options });
+  return apply(accepted.job.record, { begin: BEGIN }, NOW);
 }
 
 function readManifest(head, rows) {
@@ -224,6 +307,9 @@ const PATIENTS = NUMBERS.map(
 );
 const OBSERVATIONS = NUMBERS.map(
   (number) => `{"resourceType":"Observation","id":"o${number}","subject":{"reference":"Patient/p${number}"}}\n`,
+);
+const PROVENANCE = NUMBERS.map(
+  (number) => `{"resourceType":"Provenance","id":"v${number}","target":[{"reference":"Observation/o${number}"}]}\n`,
 );
 /** One line is no resource; the last has no line end. */
 const LINES = new TextEncoder().encode(

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import * as ehi from "ehi-export";
-import { Endpoint, ManifestWriter, PopulationBuilder, Writer, apply, newEntropy, plan, wants } from "ehi-export";
+import { Endpoint, ManifestWriter, PopulationBuilder, SetBuilder, Writer } from "ehi-export";
+import { apply, newEntropy, plan, setsWanted, wants } from "ehi-export";
 
 test("a principal that lacks a member or has an unknown one is refused", () => {
   const endpoint = new Endpoint({ baseUrl: "https://ehr.example/fhir", auth: "bearer" });
@@ -60,7 +61,7 @@ test("a date stands for its instant", () => {
 });
 
 test("numbers that JavaScript cannot hold exactly are refused both ways", () => {
-  const writer = new Writer(begunPlan(), { partition: 0 });
+  const writer = new Writer(begunPlan(), {});
   const at = (offset) => writer.writeLines(new Uint8Array(1), { name: "a", cursor: new Uint8Array(), offset });
   const message = "a number lies beyond 2^53 - 1, where JavaScript's are no longer exact";
   const inexact = { name: "ValueError", message };
@@ -77,7 +78,7 @@ test("numbers that JavaScript cannot hold exactly are refused both ways", () => 
 });
 
 test("only bytes are taken for bytes", () => {
-  const writer = new Writer(begunPlan(), { partition: 0 });
+  const writer = new Writer(begunPlan(), {});
   const source = { name: "a", cursor: new Uint8Array(), offset: 0 };
   for (const block of ["text", [1, 2], new ArrayBuffer(2), undefined]) {
     assert.throws(() => writer.writeLines(block, source), { name: "ValueError", message: "not a block of bytes" });
@@ -90,7 +91,7 @@ test("only bytes are taken for bytes", () => {
 });
 
 test("a block that memory cannot hold is refused, and the writer goes on", () => {
-  const writer = new Writer(begunPlan(), { partition: 0 });
+  const writer = new Writer(begunPlan(), {});
   const source = { name: "a", cursor: new Uint8Array(), offset: 0 };
   assert.throws(() => writer.writeLines(new Uint8Array(3 * 2 ** 30), source), {
     name: "ValueError",
@@ -101,7 +102,18 @@ test("a block that memory cannot hold is refused, and the writer goes on", () =>
 
 test("a misspelt option is refused", () => {
   const planned = begunPlan();
-  for (const options of [{ partition: 0, checkpont: null }, { partition: 0, limits: { digests: true } }, {}, null, 0]) {
+  const task = { partition: 0 };
+  const wrong = [
+    { partition: 0 },
+    { task: {} },
+    { task: { ...task, checkpont: null } },
+    { task: { ...task, pass: "first" } },
+    { task, limits: { digests: true } },
+    { task, limits: { layout: "by-name" } },
+    null,
+    0,
+  ];
+  for (const options of wrong) {
     assert.throws(() => new Writer(planned, options), { name: "ValueError" });
   }
 });
@@ -123,7 +135,19 @@ test("what has ended says so", () => {
   const builder = new PopulationBuilder();
   builder.seal();
   assert.throws(() => builder.push("p"), { name: "PopulationError", message: "the population is sealed" });
-  const writer = new Writer(begunPlan(), { partition: 0 });
+  const sealed = { name: "SetError", message: "the set is sealed, or was refused" };
+  const set = new SetBuilder("vetoes", 1);
+  set.push(new TextEncoder().encode("Patient/1\n"));
+  assert.ok(set.seal().length > 0);
+  assert.throws(() => set.push(new Uint8Array()), sealed);
+  assert.throws(() => set.seal(), sealed);
+  const overfull = new SetBuilder("vetoes", 1);
+  assert.throws(() => overfull.push(new TextEncoder().encode("Patient/1\nPatient/2\n")), {
+    name: "SetError",
+    message: "a set of the export: more than 1 texts",
+  });
+  assert.throws(() => overfull.seal(), sealed);
+  const writer = new Writer(begunPlan(), {});
   writer.finish();
   assert.throws(() => writer.writeLines(new Uint8Array(), { name: "a", cursor: new Uint8Array(), offset: 0 }), {
     name: "WriterError",
@@ -139,14 +163,16 @@ test("entropy is 16 bytes and never the same", () => {
 test("whatever is given, an error is thrown and the machines go on", () => {
   const { accepted, endpoint, kickOff } = acceptedJob();
   const { record } = accepted.job;
-  const writer = new Writer(begunPlan(), { partition: 0 });
+  const writer = new Writer(begunPlan(), {});
   const manifest = new ManifestWriter(ehi.manifestHead(record));
   const builder = new PopulationBuilder();
+  const set = new SetBuilder("vetoes", 10);
   const source = { name: "a", cursor: new Uint8Array(), offset: 0 };
   const calls = [
     [(...given) => new Endpoint(...given), [{}]],
     [(...given) => new ManifestWriter(...given), [{}]],
-    [(...given) => new Writer(...given), [begunPlan(), { partition: 0 }]],
+    [(...given) => new SetBuilder(...given), ["vetoes", 10]],
+    [(...given) => new Writer(...given), [begunPlan(), {}]],
     [endpoint.route.bind(endpoint), [KICK_OFF, null, "open"]],
     [endpoint.decide.bind(endpoint), [kickOff, "open", {}, new Uint8Array(16), NOW]],
     [endpoint.handleRequest.bind(endpoint), [record, null, KICK_OFF, null, "open", NOW]],
@@ -155,9 +181,12 @@ test("whatever is given, an error is thrown and the machines go on", () => {
     [ehi.wants, [record, "host-a", NOW]],
     [ehi.apply, [record, { begin: BEGIN }, NOW]],
     [ehi.plan, [record]],
+    [setsWanted, [begunPlan(), "main"]],
     [ehi.manifestHead, [record]],
     [manifest.row.bind(manifest), [{}]],
     [builder.push.bind(builder), ["p"]],
+    [set.push.bind(set), [new TextEncoder().encode("Patient/1\n")]],
+    [writer.addSet.bind(writer), ["vetoes", new SetBuilder("vetoes", 1).seal()]],
     [writer.writeLines.bind(writer), [new Uint8Array(), source]],
   ];
   const strange = [
@@ -226,6 +255,7 @@ const NAMES = new Set([
   "JobMisuse",
   "ManifestError",
   "PopulationError",
+  "SetError",
   "TokenError",
   "ValueError",
   "WriterError",
