@@ -220,7 +220,8 @@ typedef int32_t ehi_output;
 #endif // __cplusplus
 
 /**
- * Bytes that you own: the text of an error, a population block. Look at them with `ehi_bytes_view`, then free them.
+ * Bytes that you own: the text of an error, the block of a population or a set. Look at them with `ehi_bytes_view`, then
+ * free them.
  */
 typedef struct ehi_bytes ehi_bytes;
 

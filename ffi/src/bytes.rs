@@ -2,7 +2,8 @@
 
 use crate::{call, view::View};
 
-/// Bytes that you own: the text of an error, a population block. Look at them with `ehi_bytes_view`, then free them.
+/// Bytes that you own: the text of an error, the block of a population or a set. Look at them with `ehi_bytes_view`, then
+/// free them.
 pub struct Bytes(Vec<u8>);
 
 impl Bytes {
