@@ -96,6 +96,14 @@ pub(crate) struct Members<'l> {
     at: usize,
 }
 
+impl Members<'_> {
+    /// Whether nothing but the end of the object follows. If not, whoever has seen the last member has not seen all.
+    pub(crate) fn has_ended(&self) -> bool {
+        let text = Element(self.text).text();
+        text.get(self.at..).is_some_and(|rest| rest.trim_ascii() == b"}")
+    }
+}
+
 impl<'l> Iterator for Members<'l> {
     type Item = (Name<'l>, Element<'l>);
 

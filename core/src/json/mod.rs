@@ -1,5 +1,5 @@
 //! Whatever finds and writes JSON. Nothing else in the crate names the JSON library that is used on the hot path, so
-//! that a faster walker can take its place behind [`Header::read`] and [`references()`].
+//! that a faster walker can take its place behind [`Header::read`] and [`Element`].
 
 mod element;
 mod header;
@@ -17,16 +17,11 @@ use serde_json::value::RawValue;
 pub(crate) use element::{Element, Items, Members, Name};
 pub(crate) use header::string_of;
 pub use header::{Header, LineError};
-pub(crate) use references::{elements, members, references};
+pub(crate) use references::{elements, members};
 pub(crate) use validate::validate;
 
 /// The undecoded JSON text of a captured element.
 pub(crate) type RawElement = RawValue;
-
-/// The undecoded text of a boolean that no line holds.
-pub(crate) fn boolean(value: bool) -> Option<&'static RawElement> {
-    serde_json::from_str(if value { "true" } else { "false" }).ok()
-}
 
 /// Compact JSON text of one of our own values.
 pub(crate) fn to_string<T: Serialize>(value: &T) -> String {

@@ -24,7 +24,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use extract::{Context, Extraction, Node};
+pub(crate) use extract::{Extraction, Node};
 pub(crate) use parameter::Composite;
 pub use parameter::{ParameterType, SearchParameter};
 pub(crate) use roots::{RootNames, RootTable, Roots, Slot};

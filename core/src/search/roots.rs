@@ -61,10 +61,15 @@ impl<'d> RootTable<'d> {
 
     /// The slot of a member, if anything looks at it.
     pub(crate) fn slot(&self, name: Name<'_>) -> Option<Slot> {
-        if name.is_escaped() { self.slot_of(name.decoded()?.as_bytes()) } else { self.slot_of(name.text()) }
+        if name.is_escaped() { self.slot_of(&name.decoded()?) } else { self.slot_of_bytes(name.text()) }
     }
 
-    fn slot_of(&self, name: &[u8]) -> Option<Slot> {
+    /// The slot of a decoded name.
+    pub(crate) fn slot_of(&self, name: &str) -> Option<Slot> {
+        self.slot_of_bytes(name.as_bytes())
+    }
+
+    fn slot_of_bytes(&self, name: &[u8]) -> Option<Slot> {
         let is_it = |number: usize| self.names.get(number).is_some_and(|known| known.as_bytes() == name);
         let place = |number| usize::try_from(number).unwrap_or(usize::MAX);
         self.index.find(hash(name), |number| is_it(place(number))).map(|number| Slot(place(number)))
@@ -118,8 +123,8 @@ mod tests {
         assert!(table.len() > 300);
         for number in 0..table.len() {
             let name = table.name(Slot(number)).unwrap();
-            assert_eq!(table.slot_of(name.as_bytes()), Some(Slot(number)));
-            assert_eq!(table.slot_of(&name.as_bytes()[1..]), None);
+            assert_eq!(table.slot_of(name), Some(Slot(number)));
+            assert_eq!(table.slot_of(&name[1..]), None);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     WriterError,
+    limits::Validation,
     select::{Selector, Verdict},
     walk::{objects, references, root_text, roots, texts},
 };
@@ -45,7 +46,7 @@ impl<'p> Collector<'p> {
         };
         Ok(Self {
             collection,
-            selector: Selector::new(&asked, population)?,
+            selector: Selector::new(&asked, population, Validation::default())?,
             supporting: plan.supporting.clone(),
             base_url: plan.base_url.clone(),
             recent: BTreeSet::new(),
@@ -111,7 +112,9 @@ impl Context {
         let sets = plan.sets(Pass::Context);
         let wants = |collection| sets.contains(&SetWanted::Collected(collection));
         let supporting = wants(Collection::Supporting);
-        let selector = |plan: &ExportPlan, wanted: bool| wanted.then(|| Selector::new(plan, None)).transpose();
+        let selector = |plan: &ExportPlan, wanted: bool| {
+            wanted.then(|| Selector::new(plan, None, Validation::default())).transpose()
+        };
         // Where a value was given, Provenance goes with the resources and is not looked at by itself (BD-IAD-05).
         let provenance = of_types(plan, &provenance_types(plan));
         let provenance = match plan.provenance {
@@ -169,7 +172,7 @@ impl Context {
 /// The type of a resource that the selection lets through.
 fn verdict(selector: &Selector<'_>, line: &[u8]) -> Option<ResourceType> {
     match selector.judge(line) {
-        Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => Some(resource_type),
+        Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => Some(resource_type.clone()),
         Ok(Verdict::Out | Verdict::Later) | Err(_) => None,
     }
 }

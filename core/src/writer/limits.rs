@@ -22,10 +22,27 @@ pub struct WriterLimits {
     /// Bytes of input for which a file may stay open: what is read again after a crash is at most this and the lines of
     /// one file of each type.
     pub open_span_bytes_max: u64,
+    /// What is checked of lines before their resources are exported.
+    pub validate: Validation,
     /// How resources are dealt into files.
     pub layout: Layout,
     /// Whether each file's SHA-256 is taken here; if not, take it elsewhere with a [`Digester`](super::Digester).
     pub digest: bool,
+}
+
+/// What is checked of lines before their resources are exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Validation {
+    /// Whatever is exported has been checked as a whole: UTF-8, JSON, no repeated name among the root elements that the
+    /// selection looked at. A line that is not selected is read no further than to where that is certain, so what is
+    /// wrong with it may go unreported.
+    #[default]
+    StrictOutput,
+    /// Every line is checked as a whole before it is judged.
+    StrictAll,
+    /// Lines are taken to be valid. The first of a repeated name counts. What breaks the walk is reported all the same.
+    Trust,
 }
 
 /// How resources are dealt into files.
@@ -50,6 +67,7 @@ impl Default for WriterLimits {
             queue_bytes_max: 1 << 20,
             append_bytes: 64 << 10,
             open_span_bytes_max: 1 << 30,
+            validate: Validation::default(),
             layout: Layout::default(),
             digest: true,
         }

@@ -29,7 +29,7 @@ pub use checkpoint::{Checkpoint, KindProgress, Resume};
 use context::{Collector, Context};
 use deleted::Deletions;
 pub use digest::Digester;
-pub use limits::{Layout, WriterLimits};
+pub use limits::{Layout, Validation, WriterLimits};
 pub use output::Output;
 use pen::Pen;
 use select::{Selector, Verdict};
@@ -117,7 +117,7 @@ impl<'p> Writer<'p> {
         let limits = limits.check()?;
         let mut writer = Self {
             lines: Lines::new(limits.line_bytes_max),
-            work: Work::new(plan, *pass, population)?,
+            work: Work::new(plan, *pass, population, limits.validate)?,
             shards: Shards::new(partition, from, limits.clone()),
             source: String::new(),
             line: 1,
@@ -333,14 +333,18 @@ struct Desk<'d, 'p> {
 }
 
 impl<'p> Work<'p> {
-    fn new(plan: &ExportPlan, pass: Pass, population: Option<Population<'p>>) -> Result<Self, WriterError> {
+    fn new(
+        plan: &ExportPlan,
+        pass: Pass,
+        population: Option<Population<'p>>,
+        validation: Validation,
+    ) -> Result<Self, WriterError> {
         let vetoes = Vetoes::new(plan);
         Ok(match pass {
-            Pass::Main => Self::Select {
-                selector: Selector::new(&plan.of_main_pass(), population)?,
-                vetoes,
-                pen: Pen::new(plan)?,
-            },
+            Pass::Main => {
+                let selector = Selector::new(&plan.of_main_pass(), population, validation)?;
+                Self::Select { selector, vetoes, pen: Pen::new(plan)? }
+            }
             Pass::Collect(collection) => Self::Collect(Box::new(Collector::new(plan, collection, population)?), vetoes),
             Pass::Context => {
                 if plan.has_listed_patients() != population.is_some() {

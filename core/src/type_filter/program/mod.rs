@@ -28,7 +28,6 @@ pub struct FilterContext {
 ///
 /// A resource passes if it meets every criterion of any query of its type, or if its type has no query.
 pub struct Filter<'d> {
-    base_url: String,
     queries: usize,
     types: BTreeMap<ResourceType, TypeProgram<'d>>,
     names: RootNames<'d>,
@@ -81,7 +80,7 @@ impl<'d> Filter<'d> {
         let base_url = &context.base_url;
         let programs = by_type.into_iter().map(|(name, tests)| (name, TypeProgram::new(tests, base_url, &mut names)));
         let types = programs.collect();
-        Ok(Self { base_url: base_url.clone(), queries: queries.len(), types, table: names.table(), names })
+        Ok(Self { queries: queries.len(), types, table: names.table(), names })
     }
 
     /// Whether a resource passes, given as its JSON text; of a repeated root element the first counts. What is no
@@ -102,14 +101,10 @@ impl<'d> Filter<'d> {
         program.finish(&roots, &mut progress)
     }
 
-    /// The queries of one resource type; `None` if all of its resources pass.
-    pub(crate) fn of_type(&self, resource_type: &str) -> Option<&TypeProgram<'d>> {
-        self.types.get(resource_type)
-    }
-
-    /// The root elements that the queries look at, by the slots that they know them by.
-    pub(crate) fn names(&self) -> &RootNames<'d> {
-        &self.names
+    /// The queries of each type, for a walk that asks more than they do, and the root elements by the slots that they
+    /// know them by.
+    pub(crate) fn into_programs(self) -> (RootNames<'d>, BTreeMap<ResourceType, TypeProgram<'d>>) {
+        (self.names, self.types)
     }
 }
 

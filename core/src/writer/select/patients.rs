@@ -1,0 +1,193 @@
+//! Whose data a resource is (BD-KICK-09).
+//!
+//! A Patient belongs by its own id alone; any other resource by its references to patients. One that refers to a listed
+//! and to an unlisted patient is in the unlisted one's compartment too, and is withheld unless the deployment says
+//! otherwise (BD-PAT-02, BD-PAT-06). That is said in the manifest for every such export alike, not of the single line:
+//! it would tell of the other.
+
+use super::super::WriterError;
+use crate::{
+    ResourceType,
+    json::Element,
+    kick_off::Level,
+    plan::ExportPlan,
+    population::Population,
+    reference::local_id,
+    search::{RootNames, Slot},
+};
+
+/// The patients of an export.
+pub(super) struct Patients<'p> {
+    who: Who<'p>,
+    export_shared: bool,
+    base_url: String,
+}
+
+enum Who<'p> {
+    /// The level is not of patients.
+    Whatever,
+    All,
+    Listed(Population<'p>),
+}
+
+/// By what resources of one type belong to patients.
+pub(super) enum PatientRule {
+    /// Nobody asks.
+    Free,
+    /// By their own id.
+    OwnId,
+    /// By what the references at the end of these paths name: root element and the steps below it. None: by nothing.
+    References(Vec<(Slot, Vec<&'static str>)>),
+}
+
+/// What was found of a resource so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Belonging {
+    has_listed: bool,
+    has_unlisted: bool,
+    /// How many root elements have been looked at.
+    seen: usize,
+}
+
+impl<'p> Patients<'p> {
+    /// A population must be there exactly when the level asks for one.
+    pub(super) fn new(plan: &ExportPlan, population: Option<Population<'p>>) -> Result<Self, WriterError> {
+        let who = match (&plan.level, population) {
+            (Level::System, None) => Who::Whatever,
+            (Level::AllPatients, None) => Who::All,
+            (Level::Group(_) | Level::Patient(_), Some(population)) => Who::Listed(population),
+            _ => return Err(WriterError::PopulationMismatch),
+        };
+        Ok(Self { who, export_shared: plan.export_shared, base_url: plan.base_url.clone() })
+    }
+
+    /// Notes a resource's own id. Whether it may still belong.
+    pub(super) fn take_id(&self, rule: &PatientRule, id: &str, belonging: &mut Belonging) -> bool {
+        if matches!(rule, PatientRule::OwnId) {
+            self.note(id, belonging);
+        }
+        self.may_belong(belonging)
+    }
+
+    /// Notes the patients that a root element refers to. Whether the resource may still belong.
+    pub(super) fn take(&self, rule: &PatientRule, slot: Slot, element: Element<'_>, belonging: &mut Belonging) -> bool {
+        let PatientRule::References(paths) = rule else { return true };
+        for (_, steps) in paths.iter().filter(|(root, _)| *root == slot) {
+            belonging.seen += 1;
+            visit_references(element, steps, &mut |reference| {
+                if let Some(id) = local_id(reference, "Patient", &self.base_url) {
+                    self.note(id, belonging);
+                }
+            });
+        }
+        self.may_belong(belonging)
+    }
+
+    /// Whether the resource belongs, whatever is still to come.
+    pub(super) fn has_decided(&self, rule: &PatientRule, belonging: &Belonging) -> bool {
+        match rule {
+            PatientRule::Free => true,
+            PatientRule::OwnId => belonging.has_listed,
+            PatientRule::References(paths) => {
+                let is_all = self.export_shared || matches!(self.who, Who::All) || belonging.seen == paths.len();
+                is_all && self.belongs(rule, belonging)
+            }
+        }
+    }
+
+    /// Whether the resource belongs, now that all of it was looked at.
+    pub(super) fn belongs(&self, rule: &PatientRule, belonging: &Belonging) -> bool {
+        matches!(rule, PatientRule::Free) || (belonging.has_listed && self.may_belong(belonging))
+    }
+
+    fn may_belong(&self, belonging: &Belonging) -> bool {
+        self.export_shared || !belonging.has_unlisted
+    }
+
+    fn note(&self, id: &str, belonging: &mut Belonging) {
+        let is_listed = match &self.who {
+            Who::Whatever | Who::All => true,
+            Who::Listed(population) => population.contains(id),
+        };
+        if is_listed { belonging.has_listed = true } else { belonging.has_unlisted = true }
+    }
+}
+
+impl PatientRule {
+    pub(super) fn new(plan: &ExportPlan, resource_type: &ResourceType, names: &mut RootNames<'static>) -> Self {
+        if !plan.level.is_of_patients() {
+            return Self::Free;
+        }
+        if resource_type.as_str() == "Patient" {
+            return Self::OwnId;
+        }
+        let paths = plan.definitions().patient_paths(resource_type.as_str()).filter_map(|path| {
+            let mut steps = path.split('.');
+            steps.next().map(|root| (names.slot(root), steps.collect()))
+        });
+        Self::References(paths.collect())
+    }
+
+    /// Whether no resource of the type belongs to any patient.
+    pub(super) fn is_outside(&self) -> bool {
+        matches!(self, Self::References(paths) if paths.is_empty())
+    }
+
+    /// The root elements that it looks at, `id` apart.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+        let paths = if let Self::References(paths) = self { paths.as_slice() } else { &[] };
+        paths.iter().map(|(root, _)| *root)
+    }
+}
+
+/// The `reference` texts at the end of a path below a root element: an array stands for its objects, as in FHIR,
+/// repeated names are all walked, and anything of another shape reaches nothing. So the depth is that of the path,
+/// whatever the input nests.
+fn visit_references(element: Element<'_>, steps: &[&str], found: &mut impl FnMut(&str)) {
+    let lone = element.is_object().then_some(element);
+    for object in lone.into_iter().chain(element.items().filter(|item| item.is_object())) {
+        let (step, rest) = steps.split_first().map_or(("reference", None), |(step, rest)| (*step, Some(rest)));
+        for (_, value) in object.members().filter(|(name, _)| name.is(step)) {
+            match rest {
+                Some(rest) => visit_references(value, rest, found),
+                None => value.string().iter().for_each(|text| found(text)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(json: &str, path: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        visit_references(Element::new(json.as_bytes()), path, &mut |text| found.push(text.to_owned()));
+        found
+    }
+
+    #[test]
+    fn arrays_and_repeated_names_are_walked() {
+        assert_eq!(find(r#"{"reference":"Patient\/1"}"#, &[]), ["Patient/1"]);
+        assert_eq!(
+            find(r#"[{"reference":"a"},{"display":"x"},{"reference":"b","reference":"c"}]"#, &[]),
+            ["a", "b", "c"]
+        );
+        assert_eq!(find(r#"[{"actor":{"reference":"a"}},{"actor":[{"reference":"b"}]}]"#, &["actor"]), ["a", "b"]);
+    }
+
+    #[test]
+    fn other_shapes_reach_nothing() {
+        for json in [
+            r#""Patient/1""#,
+            "null",
+            "1",
+            r#"{"reference":1}"#,
+            r#"{"reference":["a"]}"#,
+            r#"[[{"reference":"a"}]]"#,
+            r#"{"x":{"reference":"a"}}"#,
+        ] {
+            assert!(find(json, &[]).is_empty(), "{json}");
+        }
+    }
+}

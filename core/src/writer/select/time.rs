@@ -1,0 +1,88 @@
+//! When a resource must have changed.
+
+use std::borrow::Cow;
+
+use super::super::WriterError;
+use crate::{json::Element, plan::ExportPlan, time::Timestamp};
+
+/// The times of a plan.
+pub(super) struct TimeRule {
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    undated_included: bool,
+    pub(super) transaction_time: Timestamp,
+}
+
+/// What a resource's last update means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// In time, or never said and taken to be.
+    Within,
+    /// Not in time.
+    Without,
+    /// Changed after the transaction time.
+    Later,
+    /// Written, but not readable.
+    Unreadable,
+}
+
+impl TimeRule {
+    pub(super) fn new(plan: &ExportPlan) -> Result<Self, WriterError> {
+        Ok(Self {
+            since: plan.since,
+            until: plan.until,
+            undated_included: plan.undated_included,
+            transaction_time: plan.transaction_time.ok_or(WriterError::NotBegun)?,
+        })
+    }
+
+    /// Both ends are exclusive (BD-SINCE-02).
+    pub(super) fn when(&self, last_updated: Option<&str>) -> When {
+        let is_bounded = self.since.is_some() || self.until.is_some();
+        match last_updated.map(Timestamp::parse_instant) {
+            // Resources without a time of last update are in time by policy (BD-SINCE-06).
+            None if is_bounded && !self.undated_included => When::Without,
+            None => When::Within,
+            Some(Err(_)) if is_bounded => When::Unreadable,
+            Some(Err(_)) => When::Within,
+            Some(Ok(updated)) => {
+                let is_early = self.since.is_some_and(|since| updated <= since);
+                let is_late = self.until.is_some_and(|until| updated >= until);
+                match (is_early || is_late, updated > self.transaction_time) {
+                    (true, _) => When::Without,
+                    (false, true) => When::Later,
+                    (false, false) => When::Within,
+                }
+            }
+        }
+    }
+
+    /// Whether what has an unreadable time is exported all the same.
+    pub(super) fn takes_undated(&self) -> bool {
+        self.undated_included
+    }
+}
+
+/// `meta.lastUpdated`, the first of its name; `None` if `meta` is not what it should be. Strictly, it also is not if it
+/// says one thing twice or has a version that is no text.
+pub(super) fn last_updated(meta: Element<'_>, strict: bool) -> Option<Option<Cow<'_, str>>> {
+    if !meta.is_object() {
+        return None;
+    }
+    let (mut last_updated, mut version) = (None, None);
+    for (name, value) in meta.members() {
+        let known = match () {
+            () if name.is("lastUpdated") => &mut last_updated,
+            () if strict && name.is("versionId") => &mut version,
+            () => continue,
+        };
+        if known.is_some() {
+            return None;
+        }
+        *known = Some(value.string()?);
+        if !strict {
+            break;
+        }
+    }
+    Some(last_updated)
+}
