@@ -131,6 +131,35 @@ fn errors_say_where_and_what_instead() {
     }
 }
 
+#[test]
+fn what_the_values_of_a_parameter_cannot_have_is_refused() {
+    for (query, accepted) in [
+        ("Observation?code:of-type=s|c|v", "not a modifier of a token parameter: accepted are `missing` `not` `text`"),
+        ("Patient?gender:text=m", "not a modifier of a token parameter: accepted are `missing` `not`"),
+        ("Patient?active:of-type=s|c|v", "not a modifier of a token parameter: accepted are `missing` `not`"),
+        ("ValueSet?version:text=1", "not a modifier of a token parameter: accepted are `missing` `not`"),
+        (
+            "Patient?identifier:exact=1",
+            "not a modifier of a token parameter: accepted are `missing` `not` `of-type` `text`",
+        ),
+        ("Patient?active=yes", "not a boolean: accepted is one of `true` and `false`"),
+        ("Patient?deceased=true,2015", "not a boolean: accepted is one of `true` and `false`"),
+        ("Patient?deceased:not=1", "not a boolean: accepted is one of `true` and `false`"),
+        (
+            "QuestionnaireResponse?questionnaire:identifier=1",
+            "not a modifier of a reference parameter: accepted are `above` `below` `missing` or a resource type",
+        ),
+    ] {
+        let text = refused(query);
+        assert!(text.ends_with(accepted), "{query}: {text}");
+    }
+    for query in
+        ["Patient?active:not=true", "Observation?code:text=x", "Patient?identifier:of-type=s|c|v", "Group?value=a"]
+    {
+        assert!(compile(query).is_ok(), "{query}");
+    }
+}
+
 /// Empty values are ignored, but not what is wrong with their parameter.
 #[test]
 fn an_unknown_parameter_is_an_error_without_a_value_too() {
@@ -191,6 +220,75 @@ fn queries_of_a_type_add_up_and_other_types_pass() {
     }
     assert_eq!(roots(filter, "Patient"), ["active", "gender", "id"]);
 }
+
+/// What many alternatives, or many queries, select is what each selects by itself.
+#[track_caller]
+fn select_as_each_does(values: &[&str], query: impl Fn(&str) -> String, resource: &str) {
+    let alone: Vec<String> = values.iter().map(|value| query(value)).collect();
+    let selects = |query: &String| matches(&compile(query).unwrap(), resource);
+    let expected = alone.iter().any(selects);
+    assert_eq!(selects(&query(&values.join(","))), expected, "{values:?} {resource}");
+    let sources: Vec<_> = alone.iter().map(|query| TypeFilterSource::Post(query)).collect();
+    let queries = parse(&sources, Edition::Stu3, &Definitions::R4).unwrap();
+    let filter = Filter::compile(&queries, &Definitions::R4, &context()).unwrap();
+    assert_eq!(matches(&filter, resource), expected, "{values:?} {resource}");
+}
+
+proptest! {
+    #[test]
+    fn look_ups_select_what_each_alternative_does(
+        tokens in prop::sample::subsequence(TOKENS.to_vec(), 1..12),
+        references in prop::sample::subsequence(REFERENCES.to_vec(), 1..12),
+        uris in prop::sample::subsequence(URIS.to_vec(), 1..6),
+        dates in prop::sample::subsequence(vec!["2013", "gt2014", "le2012-02", "2015-01-01"], 1..4),
+        system in prop::option::of(prop::sample::select(vec!["s", "S", "t", ""])),
+        code in prop::sample::select(vec!["a", "A", "b", "Straße", "STRASSE", "İ", "\u{212a}", "k"]),
+        reference in prop::sample::select(vec![
+            "Patient/1", "Patient/1/_history/2", "http://example.org/fhir/Patient/1", "Group/1", "http://x/Patient/1",
+            "#1", "urn:uuid:1",
+        ]),
+        uri in prop::sample::select(vec!["http://a/b", "http://a/b|1", "http://a", "urn:a", "HTTP://a/b"]),
+        date in prop::sample::select(vec!["2013-05", "2012", "2015-01-01"]),
+    ) {
+        let system = system.map(|system| format!("\"system\":\"{system}\",")).unwrap_or_default();
+        let coding = format!("{{{system}\"code\":\"{code}\"}}");
+        let observation = format!(
+            r#"{{"resourceType":"Observation","id":"1","code":{{"coding":[{{"code":"z"}},{coding}]}},"status":"{code}",
+            "subject":{{"reference":"{reference}"}},"effectiveDateTime":"{date}","meta":{{"profile":["{uri}"]}}}}"#
+        );
+        let valueset = format!(r#"{{"resourceType":"ValueSet","id":"1","url":"{uri}","version":"{code}"}}"#);
+        for parameter in ["code", "status"] {
+            select_as_each_does(&tokens, |value| format!("Observation?{parameter}={value}"), &observation);
+            // Queries of several criteria, found by one of them.
+            let several = |value: &str| format!("Observation?{parameter}={value}&date=ge2013&subject={}", references[0]);
+            select_as_each_does(&tokens, several, &observation);
+        }
+        select_as_each_does(&tokens, |value| format!("ValueSet?version={value}"), &valueset);
+        select_as_each_does(&references, |value| format!("Observation?subject={value}"), &observation);
+        select_as_each_does(&references, |value| format!("Observation?subject={value}&date=2013"), &observation);
+        select_as_each_does(&uris, |value| format!("ValueSet?url={value}"), &valueset);
+        select_as_each_does(&uris, |value| format!("Observation?_profile={value}"), &observation);
+        select_as_each_does(&dates, |value| format!("Observation?date={value}"), &observation);
+        select_as_each_does(&dates, |value| format!("Observation?date={value}&code={}", tokens[0]), &observation);
+    }
+}
+
+const TOKENS: [&str; 12] =
+    ["a", "A", "s|a", "S|a", "|a", "s|", "t|b", "stra\u{df}e", "|STRASSE", "k", "i\u{307}", "s|K"];
+const REFERENCES: [&str; 11] = [
+    "1",
+    "Patient/1",
+    "Patient/1/_history/2",
+    "http://example.org/fhir/Patient/1",
+    "Group/1",
+    "http://x/Patient/1",
+    "urn:uuid:1",
+    "http://a/b|1",
+    "http://a/b",
+    "Patient/2",
+    "2",
+];
+const URIS: [&str; 5] = ["http://a/b", "http://a/b\\|1", "http://a", "urn:a", "http://z"];
 
 proptest! {
     /// Over every case about a token: `:not` selects what the criterion does not.

@@ -46,6 +46,7 @@ struct Compiler<'c, 'd> {
 
 /// How a parameter, by its type and modifier, reads a value.
 enum Rule<'n> {
+    Boolean,
     Canonical(CanonicalOrder),
     Composite,
     ContactPoint,
@@ -99,7 +100,7 @@ impl<'d> Compiler<'_, 'd> {
             ParameterType::Reference => reference_rule(name, &parameter),
             ParameterType::Special => Err(TypeFilterErrorKind::Undecidable(Undecidable::NoExpression)),
             ParameterType::String => string_rule(name),
-            ParameterType::Token => token_rule(name),
+            ParameterType::Token => token_rule(name, &parameter),
             ParameterType::Uri => uri_rule(name),
         };
         Ok((parameter, rule?))
@@ -120,6 +121,11 @@ impl<'d> Compiler<'_, 'd> {
         let text = |rule| read(texts, ValueForm::String, move |text| StringTest::parse(text, rule)).map(Keyed::new);
         let token = || read(texts, ValueForm::Token, TokenTest::parse).map(Keyed::new);
         Ok(match rule {
+            Rule::Boolean => {
+                let is_boolean = |text: &&str| matches!(*text, "true" | "false");
+                let parse = |text: &str| Some(text).filter(is_boolean).and_then(TokenTest::parse);
+                Alternatives::Token(Keyed::new(read(texts, ValueForm::Boolean, parse)?))
+            }
             Rule::Canonical(order) => {
                 // Without a version a hierarchy of resources is meant.
                 let hierarchy = TypeFilterErrorKind::Undecidable(Undecidable::Hierarchy);
@@ -267,11 +273,13 @@ fn reference_rule<'n>(
     name: &'n ParameterName,
     parameter: &SearchParameter<'_>,
 ) -> Result<Rule<'n>, TypeFilterErrorKind> {
+    // Canonical URLs identify by themselves.
+    let has_references = parameter.kinds().any(|kind| kind == "Reference");
     match &name.modifier {
         None => Ok(Rule::Reference),
         Some(Modifier::Above) => Ok(Rule::Canonical(CanonicalOrder::Above)),
         Some(Modifier::Below) => Ok(Rule::Canonical(CanonicalOrder::Below)),
-        Some(Modifier::Identifier) => Ok(Rule::ReferenceIdentifier),
+        Some(Modifier::Identifier) if has_references => Ok(Rule::ReferenceIdentifier),
         Some(Modifier::Missing) => Ok(Rule::Missing),
         Some(Modifier::Type(resource_type)) => {
             let is_target = parameter.targets().any(|target| target == resource_type.as_str());
@@ -281,7 +289,11 @@ fn reference_rule<'n>(
         }
         Some(_) => Err(TypeFilterErrorKind::ModifierOfType {
             parameter_type: "reference",
-            accepted: "`above` `below` `identifier` `missing` or a resource type",
+            accepted: if has_references {
+                "`above` `below` `identifier` `missing` or a resource type"
+            } else {
+                "`above` `below` `missing` or a resource type"
+            },
         }),
     }
 }
@@ -300,22 +312,38 @@ fn string_rule<'n>(name: &ParameterName) -> Result<Rule<'n>, TypeFilterErrorKind
     }
 }
 
-fn token_rule<'n>(name: &ParameterName) -> Result<Rule<'n>, TypeFilterErrorKind> {
+fn token_rule<'n>(name: &'n ParameterName, parameter: &SearchParameter<'_>) -> Result<Rule<'n>, TypeFilterErrorKind> {
+    let (has_types, has_labels) = (parameter.kinds().any(has_type), parameter.kinds().any(has_label));
     match name.modifier {
         None | Some(Modifier::Not) if name.code == "_id" => Ok(Rule::Id),
         None | Some(Modifier::Not) if is_contact_point(&name.code) => Ok(Rule::ContactPoint),
+        None | Some(Modifier::Not) if parameter.kinds().all(|kind| kind == "boolean") => Ok(Rule::Boolean),
         None | Some(Modifier::Not) => Ok(Rule::Token),
         Some(Modifier::Missing) => Ok(Rule::Missing),
-        Some(Modifier::OfType) => Ok(Rule::OfType),
-        Some(Modifier::Text) => Ok(Rule::TokenText),
+        Some(Modifier::OfType) if has_types => Ok(Rule::OfType),
+        Some(Modifier::Text) if has_labels => Ok(Rule::TokenText),
         Some(Modifier::Above | Modifier::Below | Modifier::In | Modifier::NotIn) => {
             Err(TypeFilterErrorKind::Undecidable(Undecidable::Terminology))
         }
         Some(_) => Err(TypeFilterErrorKind::ModifierOfType {
             parameter_type: "token",
-            accepted: "`missing` `not` `of-type` `text`",
+            accepted: match (has_types, has_labels) {
+                (true, _) => "`missing` `not` `of-type` `text`",
+                (false, true) => "`missing` `not` `text`",
+                (false, false) => "`missing` `not`",
+            },
         }),
     }
+}
+
+/// Whether values of that FHIR type say what kind of identifier they are.
+fn has_type(kind: &str) -> bool {
+    kind == "Identifier"
+}
+
+/// Whether values of that FHIR type hold words that people read besides the code.
+fn has_label(kind: &str) -> bool {
+    matches!(kind, "CodeableConcept" | "Coding" | "Identifier")
 }
 
 /// The token parameters of R4 whose values are ContactPoints, in every resource type that has them.

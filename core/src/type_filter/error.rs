@@ -217,6 +217,8 @@ pub enum Undecidable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueForm {
+    /// Of a token that is a boolean.
+    Boolean,
     /// Of a composite: so many parts.
     Composite {
         /// How many.
@@ -354,6 +356,7 @@ impl fmt::Display for ValueForm {
             Self::Composite { parts } => {
                 return write!(f, "not the {parts} values of a composite: accepted are {parts}, separated by `$`");
             }
+            Self::Boolean => "not a boolean: accepted is one of `true` and `false`",
             Self::ContactPoint => "a phone number or mail address has no system: accepted is the value without `|`",
             Self::Date => {
                 "not a date: accepted is `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or `YYYY-MM-DDThh:mm` with seconds and zone \
