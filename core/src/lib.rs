@@ -73,6 +73,7 @@ mod reference;
 mod texts;
 
 pub mod access;
+pub mod client;
 pub mod document_reference;
 pub mod elements;
 pub mod endpoint;
