@@ -8,7 +8,6 @@ mod request;
 mod response;
 mod target;
 
-pub(crate) use link::Link;
 pub use prefer::{Handling, Prefer};
 pub(crate) use reply::Reply;
 pub use request::Request;

@@ -188,7 +188,8 @@ impl Reading {
     fn finish(mut self, ballot: bool) -> Result<Manifest, ManifestReadError> {
         let has = |member| self.seen.contains(&member);
         // A resource, an error page in JSON, an empty object: reading it as an export without files would lose all.
-        if !has(Member::Output) && !(has(Member::TransactionTime) && has(Member::RequiresAccessToken)) {
+        let is_manifest = has(Member::Output) || has(Member::TransactionTime) && has(Member::RequiresAccessToken);
+        if !is_manifest {
             return Err(ManifestReadError::NotAManifest);
         }
         let missing = [
