@@ -22,6 +22,7 @@ use ehi_core::{
     job::{Command, Job, JobId, PollAccount},
     kick_off::{Facts, Level},
     manifest::{ManifestWriter, OutputFile},
+    pass::PartitionTask,
     writer::{Output, Source, Writer, WriterLimits},
 };
 
@@ -360,7 +361,7 @@ impl Server {
             };
             let (epoch, _) = hosted.job.apply(begin, now).unwrap();
             let limits = WriterLimits { shard_resources_max: 40, ..WriterLimits::default() };
-            let mut writer = Writer::new(hosted.job.plan(), 0, None, None, limits).unwrap();
+            let mut writer = Writer::new(hosted.job.plan(), &PartitionTask::default(), None, limits).unwrap();
             let source = source_lines().join("\n");
             writer.write_lines(source.as_bytes(), Source { name: "all", cursor: b"", offset: 0 }).unwrap();
             writer.finish();
@@ -368,7 +369,7 @@ impl Server {
             while let Some(output) = writer.poll_output() {
                 match output {
                     Output::Open { file, section, resource_type, name } => {
-                        open.insert(file, (section, resource_type.clone(), name.to_owned(), Vec::new()));
+                        open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
                     }
                     Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
                     Output::Close { file, count, bytes, sha256, checkpoint } => {

@@ -337,7 +337,7 @@ fn status_travels_beside_the_answer_if_the_client_asks_for_it() {
     assert_eq!(header(&accepted, "preference-applied"), Some("respond-async, separate-export-status"), "BD-HDR-06");
     let target = format!("/fhir/bulk/{}", job.id());
     let poll = Request { method: "GET", target: &target, headers: &[], body: b"" };
-    let mut status = |job: &mut Job, seconds| {
+    let status = |job: &mut Job, seconds| {
         let (response, _) = job.handle_request(&endpoint, &poll, &principal, &mut PollAccount::default(), at(seconds));
         (response.status, header(&response, "x-export-status").map(str::to_owned))
     };

@@ -483,7 +483,7 @@ mod tests {
             for section in [Section::Output, Section::Error] {
                 let row = OutputFile {
                     section,
-                    resource_type: Definitions::R4.resource_type("Patient").unwrap(),
+                    resource_type: Definitions::R4.resource_type("Patient"),
                     name: "Patient-1.ndjson".into(),
                     key: "k".into(),
                     count: 3,

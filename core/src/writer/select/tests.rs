@@ -20,6 +20,9 @@ const BASE: &str = "https://ehr.example/fhir";
 
 fn plan(level: Level) -> ExportPlan {
     let kick_off = KickOff {
+        operation: Default::default(),
+        separate_status: false,
+        vendor_parameters: BTreeMap::new(),
         level,
         request: String::new(),
         types: None,
