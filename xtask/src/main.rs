@@ -10,6 +10,7 @@ mod freshness;
 mod generate;
 mod header;
 mod js;
+mod miri;
 mod requirements;
 mod setup;
 mod test;
@@ -84,6 +85,9 @@ enum Task {
 
     /// Check licences, bans and sources of all dependencies by cargo-deny, installing it if need be
     Deny,
+
+    /// Run the tests of the walker by Miri, which checks its unsafe code, installing a nightly toolchain if need be
+    Miri,
 }
 
 fn main() -> ExitCode {
@@ -109,6 +113,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Requirements(args) => requirements::run(&workspace, &args),
         Task::Data => data::run(&workspace),
         Task::Deny => deny::run(&workspace),
+        Task::Miri => miri::run(&workspace),
     }
 }
 

@@ -100,10 +100,10 @@ pub(super) trait Lanes: Copy {
 /// The bytes of a block.
 pub(super) const WIDTH: usize = 64;
 
-/// The last bytes of a line, filled up with zeros to a block.
+/// The last bytes of a line, filled up with spaces to a block.
 #[inline(never)]
 pub(super) fn filled_up(rest: &[u8]) -> [u8; WIDTH] {
-    let mut bytes = [0; WIDTH];
+    let mut bytes = [b' '; WIDTH];
     for (to, from) in bytes.iter_mut().zip(rest) {
         *to = *from;
     }
@@ -112,74 +112,9 @@ pub(super) fn filled_up(rest: &[u8]) -> [u8; WIDTH] {
 
 const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
 
-/// Eight bytes at a time in an ordinary register: what every machine can do.
-#[derive(Clone, Copy)]
-pub(super) struct Portable;
-
-impl Lanes for Portable {
-    type Block = [u64; 8];
-
-    #[inline(always)]
-    fn load(self, bytes: &[u8; WIDTH]) -> Self::Block {
-        let (words, _) = bytes.as_chunks::<8>();
-        let mut block = [0; 8];
-        for (word, bytes) in block.iter_mut().zip(words) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        block
-    }
-
-    #[inline(always)]
-    fn equal(self, block: Self::Block, byte: u8) -> u64 {
-        gather(block, |word| zero_bytes(word ^ every(byte)))
-    }
-
-    #[inline(always)]
-    fn brackets(self, block: Self::Block) -> (u64, u64) {
-        let is = |byte| gather(block, |word| zero_bytes((word | every(0x20)) ^ every(byte)));
-        (is(b'{'), is(b'}'))
-    }
-
-    #[inline(always)]
-    fn unusual(self, block: Self::Block) -> u64 {
-        let low = every(0x7F);
-        gather(block, |word| {
-            // Adding what is missing to 0x80 sets the high bit of what is not below a space.
-            let below_space = !((word & low) + every(0x80 - b' '));
-            below_space | zero_bytes(word ^ every(b'\\')) | word
-        })
-    }
-
-    #[inline(always)]
-    fn beyond_ascii(self, block: Self::Block) -> u64 {
-        gather(block, |word| word)
-    }
-}
-
-/// The high bits of the bytes of all words, as a mask.
-#[inline(always)]
-fn gather(block: [u64; 8], high_bits: impl Fn(u64) -> u64) -> u64 {
-    block.iter().rev().fold(0, |mask, word| {
-        // The factor brings the lowest bit of byte n to bit n of the highest byte.
-        let eight = (high_bits(*word) >> 7 & every(1)).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask << 8 | eight
-    })
-}
-
-/// The high bit of each byte that is zero, and no other bit.
-#[inline(always)]
-fn zero_bytes(word: u64) -> u64 {
-    let low = every(0x7F);
-    !(((word & low) + low) | word | low)
-}
-
-const fn every(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::portable::Portable, *};
 
     #[test]
     fn a_backslash_takes_the_byte_behind_it() {

@@ -4,6 +4,8 @@
 mod element;
 mod header;
 mod lanes;
+#[cfg(any(test, not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))))]
+mod portable;
 mod references;
 mod simd;
 #[cfg(test)]

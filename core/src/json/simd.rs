@@ -7,9 +7,9 @@
 
 #![expect(unsafe_code, reason = "vector instructions; the argument stands above and at each use")]
 
-#[cfg(any(test, not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))))]
-use super::lanes::Portable;
 use super::lanes::{Lanes, WIDTH};
+#[cfg(any(test, not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))))]
+use super::portable::Portable;
 
 /// Work that is done in one of the ways that [`Lanes`] has.
 pub(super) trait Task {

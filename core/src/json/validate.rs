@@ -145,6 +145,11 @@ impl State {
             self.ascii &= beyond_ascii == 0;
         }
         let quotes = lanes.equal(block, b'"') & !escaped;
+        if self.in_string == u64::MAX && quotes == 0 {
+            // In the middle of a long string.
+            let right = control == 0 && are_escapes(line, at, escaped);
+            return if right { Verdict::GoOn } else { Verdict::Wrong };
+        }
         let inside = lanes.inside(quotes, &mut self.in_string);
         let (begins, ends) = (quotes & inside, quotes & !inside);
         let outside = !(inside | quotes);
@@ -164,24 +169,20 @@ impl State {
         let scalars = scalar & !continued;
         let values = begins | scalars | opens;
 
-        // What follows what. A string may be a name if it follows a bracket that opens an object, or a comma.
-        let behind_open_object = behind(open_object, space, &mut self.open_object);
-        let behind_open_array = behind(open_array, space, &mut self.open_array);
-        let behind_comma = behind(comma, space, &mut self.comma);
-        let behind_colon = behind(colon, space, &mut self.colon);
-        let names = ends & ends_of(begins & (behind_open_object | behind_comma), inside, &mut self.in_name);
-        let behind_name = behind(names, space, &mut self.name);
-        let behind_value = behind(closes | ends & !names | scalar, space, &mut self.value) & !continued;
+        // What follows what. Most lines have no white space between tokens, and then it is a shift.
+        let tokens = Tokens { begins, ends, inside, open_object, open_array, closes, comma, colon, scalar, space };
+        let behind = if space == 0 { self.follow::<false>(&tokens) } else { self.follow::<true>(&tokens) };
+        let behind_value = behind.value & !continued;
         let mut wrong = control & inside
-            | behind_open_object & !(begins | close_object)
-            | behind_open_array & !(values | close_array)
-            | (behind_comma | behind_colon) & !values
-            | behind_name & !(colon | comma | close_array)
+            | behind.open_object & !(begins | close_object)
+            | behind.open_array & !(values | close_array)
+            | (behind.comma | behind.colon) & !values
+            | behind.name & !(colon | comma | close_array)
             | behind_value & !(comma | closes);
 
         // What depends on the innermost bracket: in an object, what follows a comma is a name, and what may be a name
         // is one; in an array, nothing is.
-        let wrong_in_object = behind_comma & !begins | behind_name & !colon;
+        let wrong_in_object = behind.comma & !begins | behind.name & !colon;
         let wrong_in_array = colon;
         let mut left = opens | closes;
         let mut beyond = u64::MAX;
@@ -219,10 +220,61 @@ impl State {
     }
 }
 
+impl State {
+    /// The bytes that follow each kind of token.
+    #[inline(always)]
+    fn follow<const SPACED: bool>(&mut self, tokens: &Tokens) -> Behind {
+        let space = tokens.space;
+        let open_object = behind::<SPACED>(tokens.open_object, space, &mut self.open_object);
+        let open_array = behind::<SPACED>(tokens.open_array, space, &mut self.open_array);
+        let comma = behind::<SPACED>(tokens.comma, space, &mut self.comma);
+        let colon = behind::<SPACED>(tokens.colon, space, &mut self.colon);
+        // A string may be a name if it follows a bracket that opens an object, or a comma.
+        let may_be_name = tokens.begins & (open_object | comma);
+        let names = ends_of(may_be_name, tokens.inside, &mut self.in_name);
+        let values = tokens.closes | tokens.ends & !names | tokens.scalar;
+        let name = behind::<SPACED>(names, space, &mut self.name);
+        let value = behind::<SPACED>(values, space, &mut self.value);
+        Behind { open_object, open_array, comma, colon, name, value }
+    }
+}
+
+/// Where the tokens of a block are.
+struct Tokens {
+    /// The opening quotes.
+    begins: u64,
+    /// The closing quotes.
+    ends: u64,
+    inside: u64,
+    open_object: u64,
+    open_array: u64,
+    closes: u64,
+    comma: u64,
+    colon: u64,
+    scalar: u64,
+    space: u64,
+}
+
+/// What stands behind them.
+struct Behind {
+    open_object: u64,
+    open_array: u64,
+    comma: u64,
+    colon: u64,
+    /// Behind a string that may be a name.
+    name: u64,
+    /// Behind anything else that can stand before a comma.
+    value: u64,
+}
+
 /// The bytes that stand behind one of the tokens, with nothing but white space between.
 #[inline(always)]
-fn behind(tokens: u64, space: u64, carry: &mut u64) -> u64 {
+fn behind<const SPACED: bool>(tokens: u64, space: u64, carry: &mut u64) -> u64 {
     let next = tokens << 1 | *carry;
+    if !SPACED {
+        *carry = tokens >> 63;
+        return next;
+    }
     // Added to the run of white space that it begins, the bit comes out behind it.
     let (past, over) = (next & space).overflowing_add(space);
     *carry = tokens >> 63 | u64::from(over);

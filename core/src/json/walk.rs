@@ -231,7 +231,7 @@ impl<'l, L: Lanes> Scan<'l, L> {
     }
 }
 
-/// The block from there on, filled up with zeros behind the end of the line; `None` behind the end of the text.
+/// The block from there on, filled up with spaces behind the end of the line; `None` behind the end of the text.
 #[inline(always)]
 fn load<L: Lanes>(lanes: L, text: Text<'_>, at: usize) -> Option<L::Block> {
     if at >= text.len {

@@ -1,6 +1,9 @@
 //! Ways of looking at 64 bytes that are each wrong in one point, as a hand could be.
 
-use super::super::lanes::{Lanes, Portable, WIDTH};
+use super::super::{
+    lanes::{Lanes, WIDTH},
+    portable::Portable,
+};
 
 /// The portable way with one bug.
 #[derive(Clone, Copy)]

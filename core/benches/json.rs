@@ -1,0 +1,147 @@
+//! How fast lines are walked and validated, as ratios against finding the line ends alone and against serde_json, in
+//! one run: `cargo bench -p ehi-core --bench json`.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "the module is private to the crate, stands alone, and is compiled here as it stands"
+)]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on stops")]
+
+#[path = "../src/json/mod.rs"]
+mod json;
+
+use divan::{Bencher, counter::BytesCount};
+use json::{Element, Header};
+use serde::de::IgnoredAny;
+
+fn main() {
+    divan::main();
+}
+
+/// The limit: nothing can be faster than finding where lines end.
+#[divan::bench(sample_count = 50)]
+fn split(bencher: Bencher<'_, '_>) {
+    let input = input();
+    bencher.counter(BytesCount::of_slice(&input)).bench_local(|| memchr::memchr_iter(b'\n', &input).count());
+}
+
+/// All members of the root, by name.
+#[divan::bench(sample_count = 50)]
+fn walk_root(bencher: Bencher<'_, '_>) {
+    sum(bencher, |line| Element::new(line).members().filter(|(name, _)| name.is("subject")).count());
+}
+
+/// As far as the third member.
+#[divan::bench(sample_count = 50)]
+fn walk_three(bencher: Bencher<'_, '_>) {
+    sum(bencher, |line| Element::new(line).members().take(3).filter(|(name, _)| name.is("subject")).count());
+}
+
+/// Every value at every depth, each container once for itself and once for each that it lies in.
+#[divan::bench(sample_count = 20)]
+fn walk_all(bencher: Bencher<'_, '_>) {
+    fn values(element: Element<'_>) -> usize {
+        let below: usize = element.members().map(|(_, value)| values(value)).sum();
+        1 + below + element.items().map(values).sum::<usize>()
+    }
+    sum(bencher, |line| values(Element::new(line)));
+}
+
+#[divan::bench(sample_count = 50)]
+fn validate(bencher: Bencher<'_, '_>) {
+    sum(bencher, |line| usize::from(json::validate(line).is_ok()));
+}
+
+#[divan::bench(sample_count = 20)]
+fn serde_json_ignored_any(bencher: Bencher<'_, '_>) {
+    sum(bencher, |line| usize::from(serde_json::from_slice::<IgnoredAny>(line).is_ok()));
+}
+
+#[divan::bench(sample_count = 20)]
+fn header(bencher: Bencher<'_, '_>) {
+    sum(bencher, |line| usize::from(Header::read(line, |_| false).is_ok()));
+}
+
+fn sum(bencher: Bencher<'_, '_>, of: impl Fn(&[u8]) -> usize) {
+    let input = input();
+    let lines: Vec<_> = input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    bencher.counter(BytesCount::of_slice(&input)).bench_local(|| lines.iter().map(|line| of(line)).sum::<usize>());
+}
+
+/// 4 MiB of resources, 1.4 KB a line on average, in the shape of real ones: most of it short strings two or three
+/// levels down, and a narrative in every eighth line.
+fn input() -> Vec<u8> {
+    let mut input = Vec::with_capacity(INPUT_BYTES + (16 << 10));
+    let mut n = 0_u32;
+    while input.len() < INPUT_BYTES {
+        n += 1;
+        let line = match n % 4 {
+            0 => patient(n),
+            1 => condition(n),
+            _ => observation(n),
+        };
+        input.extend_from_slice(line.as_bytes());
+        input.push(b'\n');
+    }
+    input
+}
+
+fn observation(n: u32) -> String {
+    format!(
+        r#"{{"resourceType":"Observation","id":"{},"status":"final",{},"category":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory","display":"Laboratory"}}],"text":"Laboratory"}}],"code":{{"coding":[{{"system":"http://loinc.org","code":"2093-3","display":"Total Cholesterol"}},{{"system":"http://snomed.info/sct","code":"77068002","display":"Cholesterol measurement"}}],"text":"Total Cholesterol"}},{}"effectiveDateTime":"2023-05-{:02}T10:00:00+02:00","issued":"2023-05-01T10:00:00.{:03}+02:00","valueQuantity":{{"value":{}.{},"unit":"mg/dL","system":"http://unitsofmeasure.org","code":"mg/dL"}},"referenceRange":[{{"low":{{"value":100,"unit":"mg/dL"}},"high":{{"value":200,"unit":"mg/dL"}},"text":"100 – 200"}}]}}"#,
+        id(n),
+        meta(n),
+        subject(n),
+        n % 28 + 1,
+        n % 1000,
+        n % 300,
+        n % 97
+    )
+}
+
+fn condition(n: u32) -> String {
+    format!(
+        r#"{{"resourceType":"Condition","id":"{},{},"clinicalStatus":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/condition-clinical","code":"active"}}]}},"verificationStatus":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/condition-ver-status","code":"confirmed"}}]}},"category":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/condition-category","code":"encounter-diagnosis","display":"Encounter Diagnosis"}}]}}],"code":{{"coding":[{{"system":"http://snomed.info/sct","code":"{n}","display":"Viral sinusitis (disorder)"}}],"text":"Viral sinusitis (disorder)"}},{}"onsetDateTime":"2011-10-08T05:35:21-04:00","recordedDate":"2011-10-08T05:35:21-04:00"}}"#,
+        id(n),
+        meta(n),
+        subject(n)
+    )
+}
+
+fn patient(n: u32) -> String {
+    let text = if n.is_multiple_of(8) {
+        let words =
+            r#"<p class=\"x\">Generated by <a href=\"http://example.org/\">someone<\/a>, for the record.</p>\n"#;
+        words.repeat(usize::try_from(n % 29).unwrap() + 4)
+    } else {
+        "Synthetic".to_owned()
+    };
+    format!(
+        r#"{{"resourceType":"Patient","id":"{},{},"text":{{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">{text}</div>"}},"extension":[{{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race","extension":[{{"url":"ombCategory","valueCoding":{{"system":"urn:oid:2.16.840.1.113883.6.238","code":"2106-3","display":"White"}}}},{{"url":"text","valueString":"White"}}]}}],"identifier":[{{"type":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/v2-0203","code":"MR","display":"Medical Record Number"}}],"text":"Medical Record Number"}},"system":"http://hospital.example","value":"{n}"}}],"name":[{{"use":"official","family":"Muñoz{n}","given":["José","Ángel"],"prefix":["Mr."]}}],"telecom":[{{"system":"phone","value":"555-{n}","use":"home"}}],"gender":"male","birthDate":"19{:02}-04-05","address":[{{"line":["{n} Main Street"],"city":"Boston","state":"MA","postalCode":"02108","country":"US"}}],"maritalStatus":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M"}}]}},"multipleBirthBoolean":false}}"#,
+        id(n),
+        meta(n),
+        n % 100
+    )
+}
+
+/// With the quote that ends it.
+fn id(n: u32) -> String {
+    format!("{:08x}-5651-4622-8739-{:012x}\"", n.wrapping_mul(0x9E37_79B9), n)
+}
+
+fn meta(n: u32) -> String {
+    format!(
+        r#""meta":{{"versionId":"{}","lastUpdated":"20{:02}-01-01T00:00:00.000Z","profile":["http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-lab"]}}"#,
+        n % 9 + 1,
+        n % 26
+    )
+}
+
+/// With a comma behind.
+fn subject(n: u32) -> String {
+    format!(r#""subject":{{"reference":"Patient/{0}}},"encounter":{{"reference":"Encounter/{0}}},"#, id(n % 1000))
+}
+
+const INPUT_BYTES: usize = 4 << 20;
