@@ -105,7 +105,7 @@ pub enum LogDetail {
     },
     /// A download begins, or goes on.
     DownloadRequest {
-        /// Without query; see [`shown`].
+        /// Without query; the origin only, where the URL itself opens the file or may name a document.
         file_url: String,
         /// `output`, `deleted`, `error` or `attachment`.
         item_type: String,
