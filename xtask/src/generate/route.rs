@@ -59,10 +59,8 @@ impl<'d> Place<'d> {
             return Ok(vec![self.child(definitions, structure, definition, element)?]);
         }
         let Some(choice) = structure.element(&format!("{parent}.{name}[x]")) else { return Ok(Vec::new()) };
-        let is_wanted = |data_type: &&DataType| {
-            // One expression writes `DateTime`.
-            element.cast.as_ref().is_none_or(|cast| cast.eq_ignore_ascii_case(&data_type.code))
-        };
+        let is_wanted =
+            |data_type: &&DataType| element.cast.as_ref().is_none_or(|cast| is_of_type(&data_type.code, cast));
         let typed = |data_type: &DataType| {
             let property = format!("{name}{}", capitalised(&data_type.code));
             self.below(definitions, structure, &choice.path, &property, data_type, element)
@@ -121,8 +119,23 @@ impl<'d> Place<'d> {
     }
 }
 
+/// Whether a data type is that of a cast, or a specialisation of it, as FHIRPath says of `as`.
+fn is_of_type(data_type: &str, cast: &str) -> bool {
+    // One expression writes `DateTime`.
+    let is_same = cast.eq_ignore_ascii_case(data_type);
+    is_same || SPECIALISED.iter().any(|(general, special)| *general == cast && special.contains(&data_type))
+}
+
 /// A choice element appears in JSON under its name and its data type.
 fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_ascii_uppercase(), letters.as_str()))
 }
+
+/// The data types of R4 that specialise others, as their definitions say.
+const SPECIALISED: [(&str, &[&str]); 4] = [
+    ("integer", &["positiveInt", "unsignedInt"]),
+    ("Quantity", &["Age", "Count", "Distance", "Duration"]),
+    ("string", &["code", "id", "markdown"]),
+    ("uri", &["canonical", "oid", "url", "uuid"]),
+];
