@@ -1,6 +1,7 @@
 //! `data`: records that others made, for the tests of real input. They are not ours to commit.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -8,7 +9,7 @@ use crate::{command, workspace::Workspace};
 
 /// Makes the data if they are not there.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let out = workspace.target("data/carebundle");
+    let out = folder(workspace);
     if out.is_dir() {
         return Ok(());
     }
@@ -24,6 +25,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     generate.env("PYTHONPATH", &packages).arg(packages.join("bin/carebundle")).args(ARGUMENTS).arg(&unfinished);
     command::run(&mut generate)?;
     fs::rename(&unfinished, &out).with_context(|| format!("cannot create `{}`", out.display()))
+}
+
+/// Where the data are once they are made.
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target("data/carebundle")
 }
 
 const PACKAGE: &str = "carebundle==0.5.0";

@@ -8,9 +8,10 @@ mod package;
 mod route;
 mod search;
 
+use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::committed::{self, Generated, Mode};
@@ -44,6 +45,19 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Checked> {
         Ok(wheel) => settle(workspace, &wheel, Mode::Check).map(|()| Checked::UpToDate),
         Err(error) => Ok(Checked::NoDefinitions(error)),
     }
+}
+
+/// Writes the resources among the official definitions into a folder, one a file.
+pub(crate) fn unpack(workspace: &Workspace, folder: &Path) -> Result<()> {
+    let wheel = package::wheel(workspace)?;
+    package::for_each_definition(&wheel, |name, bytes| {
+        // Index and schemas are no resources; what lies deeper is there for tools.
+        let is_resource = name.ends_with(".json") && name.contains('-') && !name.contains('/');
+        if is_resource {
+            fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"))?;
+        }
+        Ok(())
+    })
 }
 
 fn settle(workspace: &Workspace, wheel: &Path, mode: Mode) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The tasks of this project: `cargo xtask --help`.
 
+mod agreement;
 mod command;
 mod committed;
 mod component;
@@ -83,6 +84,11 @@ enum Task {
     /// Make data with a package from the Python index, for the tests of real input
     Data,
 
+    /// Hold what search parameters find and what queries select against other implementations; write docs/agreement.md
+    ///
+    /// Those come from npm, data from npm and the Python index. Fails on a disagreement that nothing explains.
+    Agreement,
+
     /// Check licences, bans and sources of all dependencies by cargo-deny, installing it if need be
     Deny,
 
@@ -112,6 +118,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Gen(args) => generate::run(&workspace, &args),
         Task::Requirements(args) => requirements::run(&workspace, &args),
         Task::Data => data::run(&workspace),
+        Task::Agreement => agreement::run(&workspace),
         Task::Deny => deny::run(&workspace),
         Task::Miri => miri::run(&workspace),
     }

@@ -70,10 +70,15 @@ impl Program {
     }
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program { name: "cc", needed: "a C compiler builds SQLite and the C tests; install gcc or clang", required: true },
     Program { name: "c++", needed: "a C++ compiler builds the C++ test; install g++ or clang++", required: true },
     Program { name: "node", needed: "Node.js runs the JavaScript tests; install version 20 or newer", required: true },
+    Program {
+        name: "npm",
+        needed: "it installs what our search is compared with; without it, `cargo xtask agreement` cannot run",
+        required: false,
+    },
     Program {
         name: "python3",
         needed: "its pip downloads the FHIR definitions; without it, `cargo xtask gen` cannot run",

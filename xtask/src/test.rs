@@ -10,7 +10,7 @@ use clap::Args;
 use crate::committed::Mode;
 use crate::generate::{self, Checked};
 use crate::workspace::Workspace;
-use crate::{command, component, data, deny, header, js, requirements, setup, wasm};
+use crate::{agreement, command, component, data, deny, header, js, requirements, setup, wasm};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
@@ -47,7 +47,7 @@ enum Outcome {
 }
 
 /// The cheap and the likely to fail stand first. What the tests load is built before them.
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     step("set-up", true, |workspace| setup::run(workspace).map(passed)),
     step("format", true, format),
     step("lints", true, host_lints),
@@ -62,6 +62,7 @@ const STEPS: [Step; 17] = [
     step("examples in the documentation", false, doctests),
     step("tests of these tasks", false, own_tests),
     step("data of others", true, data_of_others),
+    step("agreement with others", false, agreement_with_others),
     step("tests", true, tests),
     step("requirements", true, |workspace| requirements::settle(workspace, Mode::Check).map(passed)),
     step("licences, bans and sources", false, licences),
@@ -172,6 +173,14 @@ fn own_tests(workspace: &Workspace) -> Result<Outcome> {
 fn data_of_others(workspace: &Workspace) -> Result<Outcome> {
     match data::run(workspace) {
         Ok(()) => Ok(Outcome::Passed),
+        Err(error) if is_ci() => Err(error),
+        Err(error) => Ok(Outcome::NotRun(format!("{error:#}"))),
+    }
+}
+
+fn agreement_with_others(workspace: &Workspace) -> Result<Outcome> {
+    match agreement::prepare(workspace) {
+        Ok(()) => agreement::check(workspace).map(passed),
         Err(error) if is_ci() => Err(error),
         Err(error) => Ok(Outcome::NotRun(format!("{error:#}"))),
     }
