@@ -18,6 +18,7 @@
 
 mod expression;
 mod extract;
+mod find;
 mod parameter;
 mod roots;
 mod suggest;
@@ -25,6 +26,7 @@ mod suggest;
 mod tests;
 
 pub(crate) use extract::{Extraction, Node};
+pub use find::Found;
 pub(crate) use parameter::Composite;
 pub use parameter::{ParameterType, SearchParameter};
 pub(crate) use roots::{RootNames, RootTable, Roots, Slot};

@@ -49,7 +49,7 @@ enum Answer {
 
 fn values(resources: &str, out: &mut impl Write) -> Result<()> {
     resources.lines().try_for_each(|line| {
-        let found = Resource::read(line)?.values(&Definitions::R4);
+        let found = Resource::read(line)?.values(&Definitions::R4)?;
         write_line(&found, out)
     })
 }
