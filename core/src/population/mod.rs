@@ -10,8 +10,8 @@ pub use builder::PopulationBuilder;
 
 /// A set of patient ids as one block of position-independent bytes: it can be stored, mapped, or sent as it is.
 ///
-/// Layout (little endian): magic `EHIP0002`; `count: u32`; `buckets: u32`; `count + 1` offsets (`u32`) into the text;
-/// the buckets; the ids in the order in which they were added, without separators. A bucket is the low half of an id's
+/// Layout (little endian): magic `EHIP0002`; `count: u32`; `buckets: u32`; the ids in the order in which they were
+/// added, without separators; `count + 1` offsets (`u32`) into that text; the buckets. A bucket is the low half of an id's
 /// hash (`u32`) and its place in that order plus one (`u32`), or zero if it is empty. An id stands in the first free
 /// bucket from where the high half of its hash points. Membership is by comparison of ids, never by hash alone.
 #[derive(Clone)]
@@ -31,8 +31,8 @@ impl<'p> Population<'p> {
     fn cut(block: &'p [u8]) -> Option<Self> {
         let (head, rest) = block.strip_prefix(MAGIC)?.split_at_checked(8)?;
         let (count, buckets) = (word(head, 0)?, word(head, 1)?);
-        let (offsets, rest) = rest.split_at_checked(count.checked_add(1)?.checked_mul(4)?)?;
-        let (buckets, text) = rest.split_at_checked(buckets.checked_mul(BUCKET_BYTES)?)?;
+        let (rest, buckets) = split_end(rest, buckets.checked_mul(BUCKET_BYTES)?)?;
+        let (text, offsets) = split_end(rest, count.checked_add(1)?.checked_mul(4)?)?;
         let borrowed = Cow::Borrowed;
         Some(Self { count, offsets: borrowed(offsets), buckets: borrowed(buckets), text: borrowed(text) })
     }
@@ -128,6 +128,11 @@ impl std::error::Error for PopulationError {}
 
 fn is_id(id: &[u8]) -> bool {
     std::str::from_utf8(id).is_ok_and(crate::reference::is_id)
+}
+
+/// The last so many bytes, and what comes before them.
+fn split_end(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
+    bytes.split_at_checked(bytes.len().checked_sub(length)?)
 }
 
 fn word(bytes: &[u8], index: usize) -> Option<usize> {

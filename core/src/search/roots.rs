@@ -101,7 +101,7 @@ impl<'l> Roots<'l> {
         let mut old = self.0;
         old.clear();
         // Nothing is left to be of the old lifetime. The standard library collects in place.
-        Roots(old.into_iter().filter_map(|_| None).collect())
+        Roots(old.into_iter().map_while(|_| None).collect())
     }
 }
 
