@@ -319,7 +319,7 @@ impl std::error::Error for WriterError {}
 
 /// What is done with a line, by pass.
 enum Work<'p> {
-    Select { selector: Selector<'p>, vetoes: Vetoes, pen: Pen },
+    Select { selector: Box<Selector<'p>>, vetoes: Vetoes, pen: Pen },
     Collect(Box<Collector<'p>>, Vetoes),
     Accompany { context: Box<Context>, vetoes: Vetoes, pen: Pen },
     Delete(Box<Deletions<'p>>, Box<ExportPlan>),
@@ -342,7 +342,7 @@ impl<'p> Work<'p> {
         let vetoes = Vetoes::new(plan);
         Ok(match pass {
             Pass::Main => {
-                let selector = Selector::new(&plan.of_main_pass(), population, validation)?;
+                let selector = Box::new(Selector::new(&plan.of_main_pass(), population, validation)?);
                 Self::Select { selector, vetoes, pen: Pen::new(plan)? }
             }
             Pass::Collect(collection) => Self::Collect(Box::new(Collector::new(plan, collection, population)?), vetoes),
@@ -387,10 +387,10 @@ impl<'p> Work<'p> {
                     Ok(_) if withheld => {}
                     // Said only of what was asked for: of anything else nothing is known to be exported instead.
                     Ok(_) if superseded => shards.report(&report::superseded(place), place),
-                    Ok(Verdict::In(resource_type)) => pen.write(&resource_type, text, shards, place),
+                    Ok(Verdict::In(resource_type)) => pen.write(resource_type, text, shards, place),
                     Ok(Verdict::InUndated(resource_type)) => {
                         shards.report(&report::undated(place), place);
-                        pen.write(&resource_type, text, shards, place);
+                        pen.write(resource_type, text, shards, place);
                     }
                     Ok(Verdict::Later) => shards.report(&report::later(place), place),
                 }

@@ -89,7 +89,7 @@ impl Selector<'_> {
         let trusts = self.validation == Validation::Trust;
         let mut rule: Option<&TypeRule> = None;
         let mut members = Element::new(line).members();
-        while let Some((name, element)) = members.next() {
+        for (name, element) in members.by_ref() {
             let Some(slot) = self.table.slot(name) else { continue };
             if !found.roots.put(slot, element) {
                 found.repeated.push(slot);
