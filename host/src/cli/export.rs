@@ -7,22 +7,17 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use clap::{Args, ValueEnum};
-use ehi_core::{
-    Endpoint,
-    access::Principal,
-    endpoint::{Auth, EndpointConfig},
-    http::{Body, Response},
-    job::Job,
-    manifest::Section,
-    values::{Accepted, Decided, RequestHead, Routed},
-    writer::WriterLimits,
-};
+use clap::Args;
+use ehi_core::{job::Job, manifest::Section, writer::WriterLimits};
 
-use super::{Failure, mention_other_files, watch::Watch};
+use super::{
+    Failure,
+    job::{self, EngineName},
+    mention_other_files,
+    selection::{self, Selection},
+    watch::Watch,
+};
 use crate::{
-    clock,
-    engine::{Component, ComponentLimits, Engines, Native},
     export::{self, Exporter, Outcome, Progress},
     files::Files,
     source::Folder,
@@ -45,29 +40,13 @@ pub(super) struct Export {
     /// Whose data: system (everything), patient (all patients), group/ID, patient/ID
     #[arg(long, default_value = "system")]
     level: String,
-    /// Only this resource type; may be repeated
-    #[arg(long = "type", value_name = "TYPE")]
-    types: Vec<String>,
-    /// Only what changed after this FHIR instant, such as 2024-01-01T00:00:00Z
-    #[arg(long, value_name = "INSTANT")]
-    since: Option<String>,
-    /// Of a type only what this search finds, such as 'Observation?category=laboratory'; may be repeated, and then either
-    /// counts
-    #[arg(long = "type-filter", value_name = "QUERY")]
-    type_filters: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// What decides: the sandboxed component that the server uses, or the same core linked in
     #[arg(long, value_enum, default_value_t = EngineName::Component)]
     engine: EngineName,
     #[command(flatten)]
     shards: Shards,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum EngineName {
-    /// The WebAssembly component
-    Component,
-    /// The core, linked in
-    Native,
 }
 
 /// How output files are cut.
@@ -97,21 +76,17 @@ impl From<&Shards> for WriterLimits {
 
 impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let target = self.target().map_err(Failure::Usage)?;
-        let config = EndpointConfig { insecure_http: true, ..EndpointConfig::new(BASE_URL, Auth::None) };
-        let engines: Arc<dyn Engines> = match self.engine {
-            EngineName::Component => Arc::new(Component::embedded(&config, ComponentLimits::default())?),
-            EngineName::Native => Arc::new(Native::new(Endpoint::new(config)?)),
-        };
+        let level = self.level().map_err(Failure::Usage)?;
+        let engines = self.engine.engines(&self.selection)?;
         if !self.data.is_dir() {
             return Err(anyhow!("the data folder `{}` does not exist or is not a folder", self.data.display()).into());
         }
         prepare(&self.out)?;
         // Names every resource, so it lies where the export itself will.
         let scratch = tempfile::Builder::new().prefix(".ehi-").tempdir_in(&self.out)?;
-        let limits: WriterLimits = (&self.shards).into();
+        let limits = WriterLimits { validate: self.selection.validation(), ..(&self.shards).into() };
         let catalogue = scratch.path().join("catalogue.sqlite");
-        let source = Folder::open(&self.data, &catalogue, BASE_URL, limits.line_bytes_max)?;
+        let source = Folder::open(&self.data, &catalogue, self.selection.base_url(), limits.line_bytes_max)?;
         mention_other_files(&source)?;
         let exporter = Exporter {
             engines,
@@ -120,27 +95,29 @@ impl Export {
             files: Files::plain(&self.out)?,
             limits,
         };
-        let job = kick_off(&exporter, target)?;
+        let job = self.kick_off(&exporter, &level)?;
         self.work(&exporter, &job)?;
         report(&exporter, &job, &self.out)?;
         Ok(())
     }
 
-    /// The kick-off request that asks for the same: the engine reads it as it reads any other.
-    fn target(&self) -> Result<String, String> {
-        let level = match self.level.split_once('/') {
-            None if self.level == "system" => String::new(),
-            None if self.level == "patient" => String::from("Patient/"),
-            Some(("group", id)) if !id.is_empty() => format!("Group/{}/", encode(id)),
-            Some(("patient", id)) if !id.is_empty() => format!("Patient/{}/", encode(id)),
-            _ => return Err(String::from("--level is one of system, patient, group/ID, patient/ID")),
-        };
-        let types = (!self.types.is_empty()).then(|| format!("_type={}", encode(&self.types.join(","))));
-        let since = self.since.as_ref().map(|since| format!("_since={}", encode(since)));
-        let filters = self.type_filters.iter().map(|query| format!("_typeFilter={}", encode(query)));
-        let query = types.into_iter().chain(since).chain(filters).collect::<Vec<_>>().join("&");
-        let mark = if query.is_empty() { "" } else { "?" };
-        Ok(format!("/fhir/{level}$export{mark}{query}"))
+    /// The path between base and operation.
+    fn level(&self) -> Result<String, String> {
+        match self.level.split_once('/') {
+            None if self.level == "system" => Ok(String::new()),
+            None if self.level == "patient" => Ok(String::from("Patient/")),
+            Some(("group", id)) if !id.is_empty() => Ok(format!("Group/{}/", selection::encode(id))),
+            Some(("patient", id)) if !id.is_empty() => Ok(format!("Patient/{}/", selection::encode(id))),
+            _ => Err(String::from("--level is one of system, patient, group/ID, patient/ID")),
+        }
+    }
+
+    fn kick_off(&self, exporter: &Exporter, level: &str) -> Result<String, Failure> {
+        let mut engine = exporter.engines.instance()?;
+        let accepted = job::kick_off(engine.as_mut(), &self.selection, level, |needs| exporter.facts(needs))?;
+        let id = accepted.id.to_string();
+        exporter.store.insert(&id, &accepted.job)?;
+        Ok(id)
     }
 
     fn work(&self, exporter: &Exporter, job: &str) -> anyhow::Result<()> {
@@ -155,38 +132,6 @@ impl Export {
             other => bail!("the export ended before it was complete ({other:?})"),
         }
     }
-}
-
-/// Makes the job, or says in one line for each problem why there is none.
-fn kick_off(exporter: &Exporter, target: String) -> Result<String, Failure> {
-    let mut engine = exporter.engines.instance()?;
-    let head = RequestHead { method: String::from("GET"), target, headers: Vec::new() };
-    let decided = match engine.route(&head, &[], &Principal::Open)? {
-        Routed::Respond(response) => Decided::Refused(response),
-        Routed::Job(_) => return Err(anyhow!("the engine took a kick-off for something else").into()),
-        Routed::KickOff { kick_off, needs } => {
-            let facts = exporter.facts(&needs)?;
-            engine.decide(&kick_off, &Principal::Open, &facts, clock::entropy()?, clock::now_millis())?
-        }
-    };
-    match decided {
-        Decided::Accepted(Accepted { id, job, .. }) => {
-            exporter.store.insert(&id.to_string(), &job)?;
-            Ok(id.to_string())
-        }
-        Decided::Refused(response) => Err(Failure::Usage(problems(&response))),
-    }
-}
-
-/// The diagnostics of an OperationOutcome, one a line.
-fn problems(response: &Response) -> String {
-    let outcome = match &response.body {
-        Body::Text(text) => serde_json::from_str::<ehi_core::outcome::OperationOutcome>(text).ok(),
-        _ => None,
-    };
-    let issues = outcome.map(|outcome| outcome.issue).unwrap_or_default();
-    let lines: Vec<_> = issues.into_iter().map(|issue| issue.diagnostics).collect();
-    if lines.is_empty() { format!("refused with status {}", response.status) } else { lines.join("\nehi: ") }
 }
 
 fn failure(exporter: &Exporter, job: &str) -> anyhow::Result<String> {
@@ -232,21 +177,6 @@ fn prepare(out: &Path) -> Result<(), Failure> {
     }
     Ok(())
 }
-
-fn encode(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~,:".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-/// Only so that references below it count as local; nothing is served there.
-const BASE_URL: &str = "http://localhost/fhir";
 
 const EXAMPLES: &str = "\
 Examples:

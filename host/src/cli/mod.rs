@@ -1,11 +1,19 @@
 //! The command line.
 
 mod export;
+mod filter;
+mod job;
+mod pointer;
 mod sample;
+mod selection;
 mod serve;
 mod watch;
 
-use std::process::ExitCode;
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +31,7 @@ struct Arguments {
 enum Command {
     Serve(serve::Serve),
     Export(export::Export),
+    Filter(filter::Filter),
     Sample(sample::Sample),
 }
 
@@ -34,6 +43,11 @@ pub(crate) fn mention_other_files(folder: &Folder) -> anyhow::Result<()> {
         files => eprintln!("{files} files in the data folder do not end in .ndjson and are not read"),
     }
     Ok(())
+}
+
+/// Says something on stderr, or to nobody if nobody reads that any more.
+pub(crate) fn say(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Why a command did not do what it was asked to.
@@ -63,16 +77,17 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Serve(serve) => serve.run(),
         Command::Export(export) => export.run(),
+        Command::Filter(filter) => filter.run(),
         Command::Sample(sample) => sample.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(text)) => {
-            eprintln!("ehi: {text}");
+            say(format_args!("ehi: {text}"));
             ExitCode::from(2)
         }
         Err(Failure::Failed(error)) => {
-            eprintln!("ehi: {error:#}");
+            say(format_args!("ehi: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -85,6 +100,7 @@ A first look, from nothing to an exported patient:
 
   ehi sample --patients 10 --seed 1 --out records
   ehi export --data records --out exported --level patient
+  ehi filter --type-filter 'Patient?gender=female' records/*.ndjson
   ehi serve --data records
   curl -i 'http://127.0.0.1:8080/fhir/Patient/$export'
 

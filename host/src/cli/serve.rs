@@ -15,7 +15,7 @@ use ehi_core::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{Failure, mention_other_files};
+use super::{Failure, mention_other_files, selection::EditionName};
 use crate::{
     engine::{Component, ComponentLimits},
     export::Exporter,
@@ -75,33 +75,6 @@ pub(super) struct Serve {
 enum AuthMode {
     /// Anyone on this machine
     None,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum EditionName {
-    /// 1.0.1
-    #[value(name = "1")]
-    One,
-    /// 2.0
-    #[value(name = "2")]
-    Two,
-    /// 3.0
-    #[value(name = "3")]
-    Three,
-    /// The 4.0 ballot
-    #[value(name = "4")]
-    Four,
-}
-
-impl From<EditionName> for ehi_core::Edition {
-    fn from(name: EditionName) -> Self {
-        match name {
-            EditionName::One => Self::Stu1,
-            EditionName::Two => Self::Stu2,
-            EditionName::Three => Self::Stu3,
-            EditionName::Four => Self::Stu4Ballot,
-        }
-    }
 }
 
 impl Serve {

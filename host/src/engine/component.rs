@@ -283,7 +283,7 @@ impl Engine for Instance {
         &'e mut self,
         plan: &ExportPlan,
         task: &PartitionTask,
-        population: Option<&[u8]>,
+        population: Option<&'e [u8]>,
         limits: &WriterLimits,
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
         let (plan, limits, task) = (json(plan)?, json(limits)?, convert::from_task(task)?);

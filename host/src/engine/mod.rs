@@ -87,12 +87,12 @@ pub trait Engine: Send {
     /// Begins to make a set of at most so many texts.
     fn set<'e>(&'e mut self, set: &SetWanted, texts_max: u64) -> Result<Box<dyn SetSession + 'e>, EngineError>;
 
-    /// Begins to write a partition.
+    /// Begins to write a partition. The population may be large, so it is borrowed, not copied, where that can be.
     fn writer<'e>(
         &'e mut self,
         plan: &ExportPlan,
         task: &PartitionTask,
-        population: Option<&[u8]>,
+        population: Option<&'e [u8]>,
         limits: &WriterLimits,
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError>;
 }

@@ -113,12 +113,11 @@ impl Engine for Native {
         &'e mut self,
         plan: &ExportPlan,
         task: &PartitionTask,
-        population: Option<&[u8]>,
+        population: Option<&'e [u8]>,
         limits: &WriterLimits,
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
-        let population = population.map(Population::load).transpose().map_err(refused)?.map(Population::into_owned);
-        let writer: Writer<'static> = Writer::new(plan, task, population, limits.clone()).map_err(refused)?;
-        Ok(Box::new(writer))
+        let population = population.map(Population::load).transpose().map_err(refused)?;
+        Ok(Box::new(Writer::new(plan, task, population, limits.clone()).map_err(refused)?))
     }
 }
 
@@ -146,7 +145,7 @@ impl ManifestSession for ManifestWriter {
     }
 }
 
-impl WriterSession for Writer<'static> {
+impl WriterSession for Writer<'_> {
     fn add_set(&mut self, set: &SetWanted, block: &[u8]) -> Result<(), EngineError> {
         let set = Set::load(set.clone(), block).map_err(refused)?.into_owned();
         Writer::add_set(self, set).map_err(refused)
