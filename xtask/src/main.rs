@@ -1,6 +1,7 @@
 //! The tasks of this project: `cargo xtask --help`.
 
 mod agreement;
+mod bench;
 mod command;
 mod committed;
 mod component;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use bench::BenchArgs;
 use component::ComponentArgs;
 use demo::DemoArgs;
 use generate::GenArgs;
@@ -89,6 +91,12 @@ enum Task {
     /// Those come from npm, data from npm and the Python index. Fails on a disagreement that nothing explains.
     Agreement,
 
+    /// Measure speed and memory beside other programs; write docs/performance.md
+    ///
+    /// Builds the release of `ehi`, makes 550 MB of records in target/perf, and installs what it is compared with: DuckDB,
+    /// polars and orjson from the Python index, jq from Debian. Takes some minutes on a machine that does nothing else.
+    Bench(BenchArgs),
+
     /// Check licences, bans and sources of all dependencies by cargo-deny, installing it if need be
     Deny,
 
@@ -119,6 +127,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Requirements(args) => requirements::run(&workspace, &args),
         Task::Data => data::run(&workspace),
         Task::Agreement => agreement::run(&workspace),
+        Task::Bench(args) => bench::run(&workspace, &args),
         Task::Deny => deny::run(&workspace),
         Task::Miri => miri::run(&workspace),
     }
