@@ -57,12 +57,12 @@ fn the_documentation_answers_what_the_guide_asks() {
     for (question, answer) in [
         ("profiles", "Resources pass as they are stored, without a profile filter"),
         ("file splitting", "Files hold one resource type each and are split by number of resources and by bytes"),
-        ("supporting resources", "supporting resources outside it"),
+        ("supporting resources", "supporting resources outside it are not added"),
         ("levels", "Levels: system, Patient, Group, one patient"),
-        ("parameters", "Parameters: _type, _since, _outputFormat"),
+        ("parameters", "Parameters: _type, _since, _until, _elements, _outputFormat"),
         ("output formats", "application/fhir+ndjson"),
         ("new members", "_since applies alike to new members of a group"),
-        ("associated data", "includeAssociatedData has no supported values"),
+        ("associated data", "includeAssociatedData with LatestProvenanceResources and RelevantProvenanceResources"),
     ] {
         assert!(documentation.contains(answer), "{question}: {documentation}");
     }

@@ -85,7 +85,7 @@ fn one_kill(
     }
     // What the second run wrote is what was not published, and nothing else.
     let log = server.log().split_at(log_before).1.to_owned();
-    let line = log.lines().find(|line| line.contains("partition finished")).expect("a finished partition");
+    let line = log.lines().find(|line| line.contains("partition written")).expect("a written partition");
     let written: u64 = line.split("written=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert_eq!(written, total - published_resources, "seed {seed}: {line}");
     server.send("DELETE", &location, &[], "");

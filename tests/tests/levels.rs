@@ -1,6 +1,6 @@
 //! Whose data an export holds: everything, the compartments of all patients, of a group's members, of one patient.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::{BTreeMap, BTreeSet}, fs};
 
 use ehi_tests::{
     records::{all_lines, folder, group, name, names, observation, parse, patient, resource, set, ward},
@@ -113,6 +113,8 @@ fn a_group_export_holds_the_data_of_members_and_of_nobody_else() {
         let reference = |member: &Value| member["entity"]["reference"].as_str().unwrap().replace("Patient/", "");
         group["member"].as_array().into_iter().flatten().map(reference).collect()
     };
+    let targets_of: BTreeMap<String, BTreeSet<String>> =
+        stored.iter().map(|(_, json)| (name(json), compartments(json))).collect();
     for (target, members) in [
         ("Group/group-a/$export", members("group-a")),
         ("Group/group-b/$export", members("group-b")),
@@ -123,7 +125,14 @@ fn a_group_export_holds_the_data_of_members_and_of_nobody_else() {
         assert!(members.len() < patients.len() || target == "Patient/$export");
         let (_, manifest) = server.export(target);
         let exported: BTreeSet<String> = server.lines(&manifest, "output").into_iter().collect();
-        let of = |json: &Value| compartments(json);
+        // Provenance belongs to whom what it is about belongs.
+        let of = |json: &Value| match json["target"].as_array().filter(|_| is(json, "Provenance").is_some()) {
+            Some(targets) => {
+                let about = |target: &Value| targets_of.get(target["reference"].as_str().unwrap()).cloned();
+                targets.iter().filter_map(about).flatten().collect()
+            }
+            None => compartments(json),
+        };
         for line in &exported {
             let of = of(&parse(line));
             assert!(!of.is_empty() && of.is_subset(&members), "{target} holds what belongs to {of:?}");

@@ -274,7 +274,7 @@ impl<'c> Player<'c> {
             Wants::Forget => {
                 self.store.jobs.remove(&id);
             }
-            Wants::Nothing | Wants::Run { .. } => {}
+            Wants::Nothing | Wants::Run { .. } | Wants::Step(_) => {}
         }
         Ok(())
     }
