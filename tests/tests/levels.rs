@@ -1,6 +1,9 @@
 //! Whose data an export holds: everything, the compartments of all patients, of a group's members, of one patient.
 
-use std::{collections::{BTreeMap, BTreeSet}, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use ehi_tests::{
     records::{all_lines, folder, group, name, names, observation, parse, patient, resource, set, ward},
