@@ -184,8 +184,8 @@ impl TextsBuilder {
 
     fn put(&mut self, at: usize, tag: u32, number: u32) {
         if let Some(slot) = self.slots.get_mut(at * 8..at * 8 + 8) {
-            slot[..4].copy_from_slice(&tag.to_le_bytes());
-            slot[4..].copy_from_slice(&number.to_le_bytes());
+            let words = tag.to_le_bytes().into_iter().chain(number.to_le_bytes());
+            slot.iter_mut().zip(words).for_each(|(byte, word)| *byte = word);
         }
     }
 }

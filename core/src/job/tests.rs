@@ -61,7 +61,7 @@ fn kick_off(
     target: &str,
     body: &str,
     principal: &Principal,
-) -> Result<(Job, Response), Response> {
+) -> Result<(Job, Response), Box<Response>> {
     let headers: &[(&str, &[u8])] = if body.is_empty() {
         &[("Prefer", b"respond-async")]
     } else {
@@ -70,14 +70,14 @@ fn kick_off(
     let request = Request { method, target, headers, body: body.as_bytes() };
     let kick_off = match endpoint.route(&request, principal) {
         Route::KickOff(kick_off) => kick_off,
-        Route::Respond(response) => return Err(response),
+        Route::Respond(response) => return Err(Box::new(response)),
         Route::Job(_) => panic!("not a job"),
     };
     let facts =
         Facts { patients: BTreeSet::from(["p1".into(), "p2".into()]), active_jobs: Some(0), ..Facts::default() };
     match endpoint.decide(*kick_off, principal, &facts, JobId::from_entropy([1; 16]), at(0)) {
         Decision::Accepted(job, response) => Ok((*job, response)),
-        Decision::Refused(response) => Err(response),
+        Decision::Refused(response) => Err(Box::new(response)),
     }
 }
 
@@ -179,7 +179,8 @@ fn an_ehi_export_waits_for_everyone_in_turn_and_says_for_whom() {
 fn the_scope_of_the_operation_is_that_of_one_patient_or_of_the_system() {
     let endpoint = endpoint(&deployment());
     let status = |target: &str, principal: &Principal| match kick_off(&endpoint, "POST", target, "", principal) {
-        Ok((_, response)) | Err(response) => response.status,
+        Ok((_, response)) => response.status,
+        Err(response) => response.status,
     };
     let own = "/fhir/Patient/p1/$ehi-export";
     assert_eq!(status(own, &ehi_patient()), 202);

@@ -243,7 +243,8 @@ proptest! {
                     let roots = roots(&names, &resource);
                     let by_root = roots.iter().map(|(slot, element)| shown(|visit| extraction.visit_root(slot, element, visit)));
                     let mut by_root: Vec<String> = by_root.flatten().collect();
-                    (whole.sort(), by_root.sort());
+                    whole.sort();
+                    by_root.sort();
                     prop_assert_eq!(whole, by_root);
                 }
                 tuples(parameter, &resource);
