@@ -138,6 +138,10 @@ function texts(text) {
 /** A primitive value or that of a ContactPoint, which has no system. */
 function codes(code, type, definition) {
   if (code === undefined) return [{ code: "zzz" }];
+  // Anything else is refused, and so are a system and another case.
+  if (["true", "false"].includes(code)) {
+    return ["true", "false"].flatMap((code) => [{ code }, { modifier: "not", code }]);
+  }
   const about = [{ code }, { code: "zzz" }, { modifier: "not", code }, { modifier: "not", code: "zzz" }];
   // Ids and ContactPoints are refused a system.
   if (definition?.code !== "_id" && type !== "ContactPoint") {

@@ -74,7 +74,8 @@ function criteria(parameter, componentTypes, values, next) {
 /** Now and then beside an alternative that nothing meets. */
 function either(alternative, type, modifier, next) {
   const isPlain = modifier === undefined || modifier === "not";
-  const nothing = NOTHING[type];
+  // Beside a boolean nothing else may stand.
+  const nothing = ["true", "false"].includes(alternative.code) ? undefined : NOTHING[type];
   return isPlain && nothing !== undefined && next() < 0.2 ? [nothing, alternative] : [alternative];
 }
 
