@@ -17,6 +17,8 @@ pub struct Definitions<'d> {
     patient_compartment: Table<'d>,
     search_parameters: Table<'d>,
     root_elements: Table<'d>,
+    added_search_parameters: Table<'d>,
+    element_types: Table<'d>,
 }
 
 impl Definitions<'static> {
@@ -26,19 +28,23 @@ impl Definitions<'static> {
         patient_compartment: Table(include_str!("../data/r4/patient-compartment.tsv")),
         search_parameters: Table(include_str!("../data/r4/search-parameters.tsv")),
         root_elements: Table(include_str!("../data/r4/root-elements.tsv")),
+        added_search_parameters: Table(""),
+        element_types: Table(include_str!("../data/r4/element-types.tsv")),
     };
 }
 
 impl<'d> Definitions<'d> {
-    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`. Without search parameters and
-    /// root elements; see [`with_search_parameters`](Self::with_search_parameters) and
-    /// [`with_root_elements`](Self::with_root_elements).
+    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`. Without root elements, search
+    /// parameters and the means to add some; see [`with_root_elements`](Self::with_root_elements),
+    /// [`with_search_parameters`](Self::with_search_parameters) and [`with_element_types`](Self::with_element_types).
     pub fn from_tables(resource_types: &'d str, patient_compartment: &'d str) -> Self {
         Self {
             resource_types: Table(resource_types),
             patient_compartment: Table(patient_compartment),
             search_parameters: Table(""),
             root_elements: Table(""),
+            added_search_parameters: Table(""),
+            element_types: Table(""),
         }
     }
 
@@ -52,6 +58,20 @@ impl<'d> Definitions<'d> {
     #[must_use]
     pub fn with_root_elements(self, root_elements: &'d str) -> Self {
         Self { root_elements: Table(root_elements), ..self }
+    }
+
+    /// The same with search parameters that the FHIR version does not have itself, in the same columns; in place of any
+    /// that were added before. A [`SearchParameterSet`](crate::search::SearchParameterSet) makes such a table.
+    #[must_use]
+    pub fn with_added_search_parameters(self, added: &'d str) -> Self {
+        Self { added_search_parameters: Table(added), ..self }
+    }
+
+    /// The same with the types of elements, in the columns of `core/data/r4/element-types.tsv`: what a FHIRPath
+    /// expression is read with, and nothing else.
+    #[must_use]
+    pub fn with_element_types(self, element_types: &'d str) -> Self {
+        Self { element_types: Table(element_types), ..self }
     }
 
     /// The type of that name, if this FHIR version has it. Names are case-sensitive.
@@ -91,7 +111,7 @@ impl<'d> Definitions<'d> {
     /// The elements that a resource of that type may have at its root, the type's own first; none for what is no
     /// resource type.
     pub fn root_elements(&self, resource_type: &str) -> impl Iterator<Item = RootElement<'d>> + use<'d> {
-        self.rows_with_those_above(self.root_elements, resource_type).flat_map(RootElement::read)
+        self.rows_with_those_above([self.root_elements], resource_type).flat_map(RootElement::read)
     }
 
     /// The elements that resources of any type may have at their root, those of many types several times.
@@ -103,20 +123,51 @@ impl<'d> Definitions<'d> {
             .flat_map(|(_, row)| RootElement::read(row))
     }
 
-    /// The search parameters of a type and of the types above it; none for what is no resource type.
+    /// The search parameters of a type and of the types above it, each type's own before what was added to it; none for
+    /// what is no resource type.
     fn search_rows(&self, resource_type: &str) -> impl Iterator<Item = &'d str> + use<'d> {
-        self.rows_with_those_above(self.search_parameters, resource_type)
+        self.rows_with_those_above([self.search_parameters, self.added_search_parameters], resource_type)
     }
 
-    /// The rows of a type and then of the abstract types above it; none for what is no resource type.
-    fn rows_with_those_above(&self, table: Table<'d>, resource_type: &str) -> impl Iterator<Item = &'d str> + use<'d> {
-        let above: &[&str] = match resource_type {
-            _ if self.resource_types.rows(resource_type).next().is_none() => &[],
+    /// The rows of a type and then of the abstract types above it, table by table; none for what is no resource type.
+    fn rows_with_those_above<const TABLES: usize>(
+        &self,
+        tables: [Table<'d>; TABLES],
+        resource_type: &str,
+    ) -> impl Iterator<Item = &'d str> + use<'d, TABLES> {
+        let rows = move |name: &str| tables.map(|table| table.rows(name)).into_iter().flatten();
+        let above = self.types_above(resource_type);
+        above
+            .map(|above| rows(resource_type).chain(above.iter().flat_map(move |name| rows(name))))
+            .into_iter()
+            .flatten()
+    }
+
+    /// The abstract types whose elements and search parameters a resource type has too, nearest first; `None` for what is
+    /// no resource type.
+    pub(crate) fn types_above(&self, resource_type: &str) -> Option<&'static [&'static str]> {
+        self.resource_types.rows(resource_type).next()?;
+        Some(match resource_type {
             "Binary" | "Bundle" | "Parameters" => &["Resource"],
             _ => &["DomainResource", "Resource"],
-        };
-        let own = (!above.is_empty()).then(|| table.rows(resource_type));
-        own.into_iter().flatten().chain(above.iter().flat_map(move |name| table.rows(name)))
+        })
+    }
+
+    /// The row of a search parameter as it stands in the table, without resource type and code.
+    pub(crate) fn search_row(&self, resource_type: &str, code: &str) -> Option<&'d str> {
+        let abstract_rows = || self.search_parameters.rows(resource_type);
+        let rows = self.search_rows(resource_type).chain(abstract_rows());
+        rows.filter_map(|row| row.split_once('\t')).find(|(own, _)| *own == code).map(|(_, row)| row)
+    }
+
+    /// What the table of element types says of a type, or of an element that has elements of its own.
+    pub(crate) fn elements_of(&self, key: &str) -> Option<&'d str> {
+        self.element_types.rows(key).next()
+    }
+
+    /// Whether expressions can be read at all.
+    pub(crate) fn has_element_types(&self) -> bool {
+        !self.element_types.0.is_empty()
     }
 }
 

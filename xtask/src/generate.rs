@@ -1,15 +1,15 @@
-//! `gen`: the tables that core reads, from the official definitions of FHIR R4.
+//! `gen`: the tables that core reads, from the official definitions of FHIR R4 and of US Core.
 
 mod compartment;
 mod definitions;
+mod element_types;
 mod elements;
-mod expression;
 mod package;
-mod route;
 mod search;
+mod us_core;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -28,8 +28,7 @@ pub(crate) struct GenArgs {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &GenArgs) -> Result<()> {
-    let wheel = package::wheel(workspace)?;
-    settle(workspace, &wheel, Mode::check_if(args.check))
+    settle(workspace, &Packages::get(workspace)?, Mode::check_if(args.check))
 }
 
 /// What became of a check.
@@ -41,8 +40,8 @@ pub(crate) enum Checked {
 
 /// Compares the committed files, if the definitions are to be had.
 pub(crate) fn check(workspace: &Workspace) -> Result<Checked> {
-    match package::wheel(workspace) {
-        Ok(wheel) => settle(workspace, &wheel, Mode::Check).map(|()| Checked::UpToDate),
+    match Packages::get(workspace) {
+        Ok(packages) => settle(workspace, &packages, Mode::Check).map(|()| Checked::UpToDate),
         Err(error) => Ok(Checked::NoDefinitions(error)),
     }
 }
@@ -60,32 +59,52 @@ pub(crate) fn unpack(workspace: &Workspace, folder: &Path) -> Result<()> {
     })
 }
 
-fn settle(workspace: &Workspace, wheel: &Path, mode: Mode) -> Result<()> {
-    let definitions = Definitions::read(wheel)?;
-    let compartment = Compartment::resolve(&definitions)?;
-    let search_parameters = search::resolve(&definitions)?;
+/// Where the definitions lie on this machine.
+struct Packages {
+    r4: PathBuf,
+    us_core: PathBuf,
+}
+
+impl Packages {
+    fn get(workspace: &Workspace) -> Result<Self> {
+        Ok(Self { r4: package::wheel(workspace)?, us_core: us_core::archive(workspace)? })
+    }
+}
+
+fn settle(workspace: &Workspace, packages: &Packages, mode: Mode) -> Result<()> {
+    let definitions = Definitions::read(&packages.r4)?;
+    let resource_types = resource_types(&definitions);
+    let element_types = element_types::table(&definitions)?;
+    let version = ehi_core::Definitions::from_tables(&resource_types, "").with_element_types(&element_types);
+    let search_parameters = search::table(&search::corrected(&definitions.search_parameters)?, version)?;
+    let compartment = Compartment::resolve(&definitions, &search_parameters)?;
     let root_elements = elements::resolve(&definitions)?;
     eprintln!(
         "{} resource types; {} elements put a resource into a patient's compartment; {} search parameters",
         definitions.resources.len(),
         compartment.rows.len(),
-        search_parameters.len()
+        search_parameters.lines().count()
     );
     for kept_out in &compartment.kept_out {
         eprintln!("kept out: {kept_out}");
     }
+    let version = version.with_search_parameters(&search_parameters);
+    let us_core = us_core::table(&us_core::search_parameters(&packages.us_core)?, version)?;
     let files = [
-        file("resource-types.txt", resource_types(&definitions)),
-        file("patient-compartment.tsv", patient_compartment(&compartment)),
-        file("root-elements.tsv", elements::table(&root_elements)),
-        file("search-parameters.tsv", search::table(&search_parameters)),
-        file("SOURCE.md", package::source()),
+        file("r4/resource-types.txt", resource_types.clone()),
+        file("r4/element-types.tsv", element_types.clone()),
+        file("r4/patient-compartment.tsv", patient_compartment(&compartment)),
+        file("r4/root-elements.tsv", elements::table(&root_elements)),
+        file("r4/search-parameters.tsv", search_parameters.clone()),
+        file("r4/SOURCE.md", package::source()),
+        file("us-core/search-parameters.tsv", us_core),
+        file("us-core/SOURCE.md", us_core::source()),
     ];
     committed::settle(workspace, &files, mode, "gen")
 }
 
 fn file(name: &str, text: String) -> Generated {
-    Generated { path: Path::new("core/data/r4").join(name), text }
+    Generated { path: Path::new("core/data").join(name), text }
 }
 
 fn resource_types(definitions: &Definitions) -> String {

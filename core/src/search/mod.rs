@@ -16,6 +16,7 @@
 //! | `:Type` | the resource itself, as the context of a composite |
 //! | `%a.b:Type` | in a component: from the resource, not from the context |
 
+mod define;
 mod expression;
 mod extract;
 mod find;
@@ -25,6 +26,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
+pub use define::{DefineError, DefineErrorKind, ExpressionError, ExpressionProblem, SearchParameterSet};
 pub(crate) use extract::{Extraction, Node};
 pub use find::Found;
 pub(crate) use parameter::Composite;

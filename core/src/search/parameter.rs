@@ -33,7 +33,7 @@ impl ParameterType {
     }
 
     /// The type by its code in FHIR.
-    fn read(code: &str) -> Option<Self> {
+    pub(super) fn read(code: &str) -> Option<Self> {
         CODES.iter().find(|(_, known)| *known == code).map(|(parameter_type, _)| *parameter_type)
     }
 }

@@ -18,7 +18,7 @@ fn roots<'l>(names: &RootNames<'_>, json: &'l str) -> Roots<'l> {
 }
 
 /// What a parameter finds in a resource.
-fn extract(parameter: SearchParameter<'_>, json: &str) -> Vec<String> {
+pub(super) fn extract(parameter: SearchParameter<'_>, json: &str) -> Vec<String> {
     let mut names = RootNames::default();
     let extraction = parameter.extraction(&mut names);
     shown(|visit| extraction.visit_resource(&roots(&names, json), visit))

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::definitions::{Definitions, ElementDefinition, StructureDefinition};
-use super::expression::{self, Branch};
 
 /// The compartment as sorted rows, and what was kept out of it.
 pub(super) struct Compartment {
@@ -23,13 +22,13 @@ pub(super) struct Row {
 }
 
 impl Compartment {
-    /// Resolves each search parameter of the definition into the paths that it looks at.
-    pub(super) fn resolve(definitions: &Definitions) -> Result<Self> {
+    /// Resolves each search parameter of the definition into the paths that it looks at, by the table of search parameters.
+    pub(super) fn resolve(definitions: &Definitions, search_parameters: &str) -> Result<Self> {
         let mut compartment = Self { rows: BTreeSet::new(), kept_out: Vec::new() };
         for resource in &definitions.patient_compartment.resource {
             for search_parameter in &resource.param {
                 compartment
-                    .add(definitions, &resource.code, search_parameter)
+                    .add(definitions, search_parameters, &resource.code, search_parameter)
                     .with_context(|| format!("search parameter `{search_parameter}` of {}", resource.code))?;
             }
         }
@@ -42,14 +41,19 @@ impl Compartment {
         Ok(compartment)
     }
 
-    fn add(&mut self, definitions: &Definitions, resource_type: &str, search_parameter: &str) -> Result<()> {
+    fn add(
+        &mut self,
+        definitions: &Definitions,
+        search_parameters: &str,
+        resource_type: &str,
+        search_parameter: &str,
+    ) -> Result<()> {
         let structure = definitions.resources.get(resource_type).context("the resource type is not defined")?;
-        let expression = expression_of(definitions, resource_type, search_parameter)?;
-        let branches = expression::branches(expression, resource_type)
-            .with_context(|| format!("the expression `{expression}` is not understood"))?;
-        ensure!(!branches.is_empty(), "the expression `{expression}` has no branch for the type");
-        for branch in branches {
-            match locate(structure, resource_type, &branch)? {
+        let row = format!("{resource_type}\t{search_parameter}\treference\t");
+        let row = search_parameters.lines().find_map(|line| line.strip_prefix(&row));
+        let expression = row.and_then(|row| row.split('\t').next()).context("it is not defined as a reference")?;
+        for branch in expression.split('|') {
+            match locate(structure, resource_type, branch)? {
                 Located::Patient(path) => {
                     self.rows.insert(Row {
                         resource_type: resource_type.to_owned(),
@@ -66,59 +70,33 @@ impl Compartment {
     }
 }
 
-fn expression_of<'d>(definitions: &'d Definitions, resource_type: &str, search_parameter: &str) -> Result<&'d str> {
-    let mut found = definitions.search_parameters.iter().filter(|candidate| {
-        candidate.code == search_parameter && candidate.base.iter().any(|base| base == resource_type)
-    });
-    match (found.next(), found.next()) {
-        (Some(parameter), None) => parameter.expression.as_deref().context("it has no expression"),
-        (None, _) => bail!("it is not defined"),
-        (Some(_), Some(_)) => bail!("it is defined more than once"),
-    }
-}
-
 /// Where a branch leads.
 enum Located {
     Patient(String),
     NoPatient(String),
 }
 
-fn locate(structure: &StructureDefinition, resource_type: &str, branch: &Branch) -> Result<Located> {
-    let Some((last, before)) = branch.elements.split_last() else {
-        bail!("the branch names no element");
-    };
-    ensure!(
-        branch.elements.iter().all(|element| element.filter.is_none()),
-        "a condition on an element has no place in a compartment"
-    );
-    let mut path = resource_type.to_owned();
-    let mut properties = Vec::new();
-    for element in before {
-        path = format!("{path}.{}", element.name);
-        ensure!(
-            element.cast.is_none() && structure.element(&path).is_some(),
-            "`{path}` is not an element with elements of its own"
-        );
-        properties.push(element.name.clone());
+/// A branch is `path:kind` or `path:Reference>Type`, as the table of search parameters has it.
+fn locate(structure: &StructureDefinition, resource_type: &str, branch: &str) -> Result<Located> {
+    let (path, kind) = branch.rsplit_once(':').context("the branch has no type")?;
+    ensure!(!path.contains(['[', '?', '%']), "a condition on an element has no place in a compartment");
+    let element = format!("{resource_type}.{path}");
+    let (kind, target) = kind.split_once('>').map_or((kind, None), |(kind, target)| (kind, Some(target)));
+    if let Some(target) = target.filter(|target| *target != "Patient") {
+        return Ok(Located::NoPatient(format!("`{element}` resolves to {target} only")));
     }
-    path = format!("{path}.{}", last.name);
+    let is_reference = kind == "Reference" && can_refer_to_patient(element_at(structure, &element)?);
+    if is_reference {
+        Ok(Located::Patient(path.to_owned()))
+    } else {
+        Ok(Located::NoPatient(format!("`{element}` cannot refer to a Patient")))
+    }
+}
 
-    let (definition, is_choice) = match structure.element(&path) {
-        Some(definition) => (definition, false),
-        None => match structure.element(&format!("{path}[x]")) {
-            Some(definition) => (definition, true),
-            None => bail!("`{path}` is not an element"),
-        },
-    };
-    if let Some(target) = branch.resolves_to.as_deref().filter(|target| *target != "Patient") {
-        return Ok(Located::NoPatient(format!("`{path}` resolves to {target} only")));
-    }
-    if last.cast.as_deref().is_some_and(|cast| cast != "Reference") || !can_refer_to_patient(definition) {
-        return Ok(Located::NoPatient(format!("`{path}` cannot refer to a Patient")));
-    }
-    // A choice element appears in JSON under its name and its data type.
-    properties.push(if is_choice { format!("{}Reference", last.name) } else { last.name.clone() });
-    Ok(Located::Patient(properties.join(".")))
+/// The element that has a Reference at that path, where a choice is spelled out.
+fn element_at<'s>(structure: &'s StructureDefinition, path: &str) -> Result<&'s ElementDefinition> {
+    let choice = || structure.element(&format!("{}[x]", path.strip_suffix("Reference")?));
+    structure.element(path).or_else(choice).with_context(|| format!("`{path}` is not an element"))
 }
 
 fn can_refer_to_patient(definition: &ElementDefinition) -> bool {
@@ -134,44 +112,40 @@ mod tests {
 
     #[test]
     fn a_plain_reference_keeps_its_name() {
-        assert_eq!(locate_in_sample("Sample.part.who").unwrap(), "part.who");
+        assert_eq!(locate_in_sample("part.who:Reference").unwrap(), "part.who");
+        assert_eq!(locate_in_sample("part.who:Reference>Patient").unwrap(), "part.who");
     }
 
     #[test]
     fn a_choice_takes_the_name_of_its_json_property() {
-        assert_eq!(locate_in_sample("Sample.value as Reference").unwrap(), "valueReference");
-        assert_eq!(locate_in_sample("Sample.value").unwrap(), "valueReference");
+        assert_eq!(locate_in_sample("valueReference:Reference").unwrap(), "valueReference");
     }
 
     #[test]
     fn a_reference_without_targets_may_lead_to_a_patient() {
-        assert_eq!(locate_in_sample("Sample.anything").unwrap(), "anything");
+        assert_eq!(locate_in_sample("anything:Reference").unwrap(), "anything");
     }
 
     #[test]
     fn what_cannot_refer_to_a_patient_is_kept_out() {
-        for (expression, why) in [
-            ("Sample.device", "kept out: `Sample.device` cannot refer to a Patient"),
-            ("Sample.value as string", "kept out: `Sample.value` cannot refer to a Patient"),
-            ("Sample.part.who.where(resolve() is Group)", "kept out: `Sample.part.who` resolves to Group only"),
+        for (branch, why) in [
+            ("device:Reference", "kept out: `Sample.device` cannot refer to a Patient"),
+            ("valueString:string", "kept out: `Sample.valueString` cannot refer to a Patient"),
+            ("part.who:Reference>Group", "kept out: `Sample.part.who` resolves to Group only"),
         ] {
-            assert_eq!(locate_in_sample(expression).unwrap(), why);
+            assert_eq!(locate_in_sample(branch).unwrap(), why);
         }
     }
 
     #[test]
-    fn an_element_that_does_not_exist_is_an_error() {
-        assert!(locate_in_sample("Sample").is_err());
-        assert!(locate_in_sample("Sample.part.where(use='x').who").is_err());
-        assert!(locate_in_sample("Sample.absent").is_err());
-        assert!(locate_in_sample("Sample.absent.who").is_err());
-        assert!(locate_in_sample("Sample.value.who").is_err());
+    fn what_has_no_place_there_is_an_error() {
+        for wrong in ["", "absent:Reference", "part[use=x].who:Reference", "?anything:boolean"] {
+            assert!(locate_in_sample(wrong).is_err(), "{wrong}");
+        }
     }
 
-    fn locate_in_sample(expression: &str) -> Result<String> {
+    fn locate_in_sample(branch: &str) -> Result<String> {
         let structure: StructureDefinition = serde_json::from_str(SAMPLE)?;
-        let branches = expression::branches(expression, "Sample")?;
-        let branch = branches.first().context("no branch")?;
         Ok(match locate(&structure, "Sample", branch)? {
             Located::Patient(path) => path,
             Located::NoPatient(why) => format!("kept out: {why}"),

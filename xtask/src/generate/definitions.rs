@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::package;
 
@@ -12,9 +13,10 @@ use super::package;
 pub(super) struct Definitions {
     /// The concrete resource types, by name.
     pub(super) resources: BTreeMap<String, StructureDefinition>,
-    /// The complex data types and the abstract resource types, by name.
+    /// The complex data types, what they all are, and the abstract resource types, by name.
     pub(super) types: BTreeMap<String, StructureDefinition>,
-    pub(super) search_parameters: Vec<SearchParameter>,
+    /// SearchParameter resources.
+    pub(super) search_parameters: Vec<Value>,
     pub(super) patient_compartment: CompartmentDefinition,
 }
 
@@ -73,7 +75,7 @@ impl StructureDefinition {
     }
 
     fn is_complex_type(&self) -> bool {
-        self.kind == "complex-type" && self.derivation.as_deref() == Some("specialization")
+        self.kind == "complex-type" && self.derivation.as_deref() != Some("constraint")
     }
 
     fn is_abstract_resource(&self) -> bool {
@@ -125,33 +127,6 @@ impl DataType {
         self.code == "Reference"
             && (self.target_profiles.is_empty() || self.target_profiles.iter().any(leads_to_patient))
     }
-}
-
-#[derive(Deserialize)]
-pub(super) struct SearchParameter {
-    pub(super) id: String,
-    pub(super) url: String,
-    pub(super) code: String,
-    #[serde(rename = "type")]
-    pub(super) parameter_type: String,
-    #[serde(default)]
-    pub(super) base: Vec<String>,
-    pub(super) expression: Option<String>,
-    pub(super) xpath: Option<String>,
-    /// The resource types that a reference may lead to.
-    #[serde(default)]
-    pub(super) target: Vec<String>,
-    #[serde(default)]
-    pub(super) component: Vec<SearchComponent>,
-}
-
-/// One part of a composite search parameter.
-#[derive(Deserialize)]
-pub(super) struct SearchComponent {
-    /// The URL of the search parameter that has the type of the part.
-    pub(super) definition: String,
-    /// From the composite's context.
-    pub(super) expression: String,
 }
 
 #[derive(Deserialize)]

@@ -82,6 +82,12 @@ The package is `{PACKAGE}` in the wheel
   2. the elements that are mandatory (`min` is 1 or more) or modifiers (`isModifier`), in the order of the definitions,
      joined by `,`. A choice element ends in `[x]`;
   3. all others, likewise.
+- `element-types.tsv`: the types of elements, which expressions of search parameters are read with. From the
+  StructureDefinitions of resource types and complex data types. Columns: a type, or the path of an element that has
+  elements of its own; then groups separated by spaces, each the FHIR types joined by `|`, `:`, and the elements that
+  have them joined by `,`. `.` is a BackboneElement, `#Type.path` the elements of another one, and a choice element ends
+  with `[x]`. `*` is any type, all of which the first line lists. What all types of a kind have stands under
+  `DomainResource`, `Resource`, `BackboneElement` and `Element` only.
 - `search-parameters.tsv`: where in a resource the values of a search parameter are; one line for each resource type and
   code, in byte order, those for every type under `Resource` and `DomainResource`. From the SearchParameters but for the
   three examples. Columns:
@@ -106,7 +112,7 @@ The package is `{PACKAGE}` in the wheel
     )
 }
 
-fn sha256(path: &Path) -> Result<String> {
+pub(super) fn sha256(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
