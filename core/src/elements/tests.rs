@@ -269,10 +269,13 @@ mod errors {
             (r#"{"resourceType":"Patient","id":"1"}{}"#, LineError::NotJson { at: 36 }),
             (r#"{"resourceType":"Patient"}"#, LineError::Missing("id")),
             (r#"{"resourceType":"Patient","id":"1","meta":null}"#, LineError::WrongShape("meta")),
-            (r#"{"resourceType":"Patient","id":"1","meta":{},"m\u0065ta":{}}"#, LineError::Repeated("meta")),
+            (r#"{"resourceType":"Patient","id":"1","meta":{},"m\u0065ta":{}}"#, LineError::Repeated("meta".into())),
             (r#"{"resourceType":"Patient","id":"1","meta":{"tag":null}}"#, LineError::WrongShape("meta.tag")),
             (r#"{"resourceType":"Patient","id":"1","meta":{"tag":{}}}"#, LineError::WrongShape("meta.tag")),
-            (r#"{"resourceType":"Patient","id":"1","meta":{"tag":[],"t\u0061g":[]}}"#, LineError::Repeated("meta.tag")),
+            (
+                r#"{"resourceType":"Patient","id":"1","meta":{"tag":[],"t\u0061g":[]}}"#,
+                LineError::Repeated("meta.tag".into()),
+            ),
         ] {
             assert_eq!(try_trim("Patient.name", "Patient", line), Err(expected), "{line}");
         }

@@ -77,7 +77,7 @@ fn tag(line: &[u8], captured: &[(Cow<'_, str>, &RawElement)]) -> Result<Option<T
         return Ok(Some(Tag { at, before, after: "]" }));
     };
     if tags.next().is_some() {
-        return Err(LineError::Repeated("meta.tag"));
+        return Err(LineError::Repeated("meta.tag".into()));
     }
     if !tags_there.get().starts_with('[') {
         return Err(LineError::WrongShape("meta.tag"));

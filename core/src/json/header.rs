@@ -49,7 +49,7 @@ impl<'l> Header<'l> {
 }
 
 /// What is wrong with a line. Says where, and shows nothing of the line: it may be patient data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LineError {
     /// Not UTF-8 from that byte on (0-based).
@@ -69,7 +69,7 @@ pub enum LineError {
     /// An element has the wrong JSON type or is empty.
     WrongShape(&'static str),
     /// A root element stands there twice.
-    Repeated(&'static str),
+    Repeated(Box<str>),
     /// `resourceType` is none of the FHIR version's.
     UnknownType,
     /// `id` is not a FHIR id (1 to 64 letters, digits, `-`, `.`).
@@ -169,19 +169,19 @@ impl<'l, W: Fn(&str) -> bool> Visitor<'l> for HeaderSeed<'_, W> {
             match &*name {
                 "resourceType" => {
                     if head.resource_type.is_some() {
-                        self.note(LineError::Repeated("resourceType"));
+                        self.note(LineError::Repeated("resourceType".into()));
                     }
                     head.resource_type = self.text(raw, "resourceType");
                 }
                 "id" => {
                     if head.id.is_some() {
-                        self.note(LineError::Repeated("id"));
+                        self.note(LineError::Repeated("id".into()));
                     }
                     head.id = self.text(raw, "id");
                 }
                 "meta" => {
                     if std::mem::replace(&mut head.meta, true) {
-                        self.note(LineError::Repeated("meta"));
+                        self.note(LineError::Repeated("meta".into()));
                     }
                     match read_meta(raw) {
                         Ok((version_id, last_updated)) => {
@@ -214,7 +214,7 @@ fn read_meta(raw: &RawValue) -> Result<Meta<'_>, LineError> {
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
             (Some((_, raw)), None) => string_of(raw).map(Some).ok_or(LineError::WrongShape(label)),
-            (Some(_), Some(_)) => Err(LineError::Repeated(label)),
+            (Some(_), Some(_)) => Err(LineError::Repeated(label.into())),
         }
     };
     Ok((text("versionId", "meta.versionId")?, text("lastUpdated", "meta.lastUpdated")?))
@@ -292,8 +292,8 @@ mod tests {
                 r#"{"resourceType":"Patient","id":"1","meta":{"lastUpdated":1}}"#,
                 LineError::WrongShape("meta.lastUpdated"),
             ),
-            (r#"{"resourceType":"Patient","id":"1","id":"2"}"#, LineError::Repeated("id")),
-            (r#"{"resourceType":"Patient","id":"1","meta":{},"meta":{}}"#, LineError::Repeated("meta")),
+            (r#"{"resourceType":"Patient","id":"1","id":"2"}"#, LineError::Repeated("id".into())),
+            (r#"{"resourceType":"Patient","id":"1","meta":{},"meta":{}}"#, LineError::Repeated("meta".into())),
         ] {
             assert_eq!(read(line).unwrap_err(), expected, "{line}");
         }

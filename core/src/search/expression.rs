@@ -1,4 +1,4 @@
-//! The compact expressions of the table: cut into their parts as they are used, without a copy.
+//! The compact expressions of the table: cut into their parts as they are used.
 
 /// Branches joined by `|`.
 #[derive(Clone, Copy, Debug)]
@@ -17,29 +17,29 @@ pub(super) struct Branch<'d> {
 #[derive(Debug)]
 pub(super) enum Route<'d> {
     /// Down from where the expression starts.
-    Path(Path<'d>),
+    Path(&'d str),
     /// Down from the resource, wherever the expression starts.
-    FromResource(Path<'d>),
+    FromResource(&'d str),
     /// Whether one of these properties, joined by `,`, has a value other than `false`.
     HoldsOtherThanFalse(&'d str),
 }
 
-/// Steps down, one after the other.
-pub(super) type Path<'d> = Box<[Step<'d>]>;
+/// Steps down, one after the other. A copy, so that what follows them outlives the table.
+pub(super) type Path = Box<[Step]>;
 
 /// One step down: a property, and which of its values count.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Step<'d> {
-    pub(super) property: &'d str,
-    pub(super) condition: Option<Condition<'d>>,
+pub(super) struct Step {
+    pub(super) property: Box<str>,
+    pub(super) condition: Option<Condition>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Condition<'d> {
+pub(super) enum Condition {
     /// The value at that place, from 0.
     At(usize),
     /// Values below which that path reaches that text.
-    Equals { path: Path<'d>, text: &'d str },
+    Equals { path: Path, text: Box<str> },
 }
 
 impl<'d> Expression<'d> {
@@ -61,15 +61,15 @@ impl<'d> Branch<'d> {
 
     /// The first property, or properties, of a route from the resource. None if the route is the resource.
     pub(super) fn roots(&self) -> impl Iterator<Item = &'d str> + use<'d> {
-        let (first, properties) = match &self.route {
-            Route::Path(path) | Route::FromResource(path) => (path.first().map(|step| step.property), ""),
-            Route::HoldsOtherThanFalse(properties) => (None, *properties),
+        let (first, properties) = match self.route {
+            Route::Path(path) | Route::FromResource(path) => (first_property(path), ""),
+            Route::HoldsOtherThanFalse(properties) => (None, properties),
         };
         first.into_iter().chain(properties.split(',').filter(|property| !property.is_empty()))
     }
 
     pub(super) fn is_resource(&self) -> bool {
-        matches!(&self.route, Route::Path(path) if path.is_empty())
+        matches!(self.route, Route::Path(""))
     }
 
     pub(super) fn starts_at_resource(&self) -> bool {
@@ -82,15 +82,15 @@ impl<'d> Route<'d> {
         if let Some(properties) = text.strip_prefix('?') {
             Self::HoldsOtherThanFalse(properties)
         } else if let Some(path) = text.strip_prefix('%') {
-            Self::FromResource(read_path(path))
+            Self::FromResource(path)
         } else {
-            Self::Path(read_path(text))
+            Self::Path(text)
         }
     }
 }
 
 /// Steps joined by `.`.
-fn read_path(text: &str) -> Path<'_> {
+pub(super) fn read_path(text: &str) -> Path {
     let mut rest = text;
     let steps = std::iter::from_fn(|| {
         let (step, behind) = Step::split_first(rest)?;
@@ -100,35 +100,39 @@ fn read_path(text: &str) -> Path<'_> {
     steps.collect()
 }
 
-impl<'d> Step<'d> {
+/// The property that a path starts with.
+fn first_property(path: &str) -> Option<&str> {
+    path.split(['.', '[']).next().filter(|property| !property.is_empty())
+}
+
+impl Step {
     /// The first step of a path and the path after it.
-    fn split_first(path: &'d str) -> Option<(Self, &'d str)> {
-        let end = path.find(['.', '[']).unwrap_or(path.len());
-        let (property, rest) = path.split_at_checked(end)?;
-        if property.is_empty() {
-            return None;
-        }
+    fn split_first(path: &str) -> Option<(Self, &str)> {
+        let property = first_property(path)?;
+        let rest = path.strip_prefix(property)?;
         // Within the brackets a dot is part of the condition.
         let (condition, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((condition, rest)) => (Some(Condition::read(condition)?), rest),
             None => (None, rest),
         };
-        Some((Self { property, condition }, rest.strip_prefix('.').unwrap_or(rest)))
+        Some((Self { property: property.into(), condition }, rest.strip_prefix('.').unwrap_or(rest)))
     }
 }
 
-impl<'d> Condition<'d> {
-    fn read(text: &'d str) -> Option<Self> {
+impl Condition {
+    fn read(text: &str) -> Option<Self> {
         match text.split_once('=') {
-            Some((path, text)) => Some(Self::Equals { path: path.split('.').map(Step::plain).collect(), text }),
+            Some((path, text)) => {
+                Some(Self::Equals { path: path.split('.').map(Step::plain).collect(), text: text.into() })
+            }
             None => text.parse().ok().map(Self::At),
         }
     }
 }
 
-impl<'d> Step<'d> {
-    fn plain(property: &'d str) -> Self {
-        Self { property, condition: None }
+impl Step {
+    fn plain(property: &str) -> Self {
+        Self { property: property.into(), condition: None }
     }
 }
 
@@ -140,8 +144,8 @@ mod tests {
     fn a_path_is_cut_at_dots_outside_brackets() {
         let path = read_path("item[extension.url=http://a.b/c].answer[0].valueReference");
         let below = Box::new([Step::plain("extension"), Step::plain("url")]);
-        let url = Condition::Equals { path: below, text: "http://a.b/c" };
-        let step = |property, condition| Step { property, condition };
+        let url = Condition::Equals { path: below, text: "http://a.b/c".into() };
+        let step = |property: &str, condition| Step { property: property.into(), condition };
         let expected = [step("item", Some(url)), step("answer", Some(Condition::At(0))), Step::plain("valueReference")];
         assert_eq!(*path, expected);
     }
@@ -166,15 +170,15 @@ mod tests {
                 for (branch, text) in branches.iter().zip(text.split('|')) {
                     assert!(branch.kind.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{line}");
                     assert!(branch.resolves_to.is_none() || branch.kind == "Reference", "{line}");
-                    let (Route::Path(path) | Route::FromResource(path)) = &branch.route else { continue };
+                    let (Route::Path(path) | Route::FromResource(path)) = branch.route else { continue };
                     let (route, _) = text.rsplit_once(':').unwrap();
-                    assert_eq!(written(path), route.trim_start_matches('%'), "{line}");
+                    assert_eq!(written(&read_path(path)), route.trim_start_matches('%'), "{line}");
                 }
             }
         }
     }
 
-    fn written(path: &[Step<'_>]) -> String {
+    fn written(path: &[Step]) -> String {
         let steps = path.iter().map(|step| {
             assert!(step.property.bytes().all(|byte| byte.is_ascii_alphanumeric()));
             let condition = match &step.condition {

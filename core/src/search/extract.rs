@@ -7,17 +7,17 @@ use std::ops::ControlFlow;
 use crate::{json::Element, reference::is_id};
 
 use super::{
-    expression::{Branch, Condition, Expression, Path, Route, Step},
+    expression::{Branch, Condition, Expression, Path, Route, Step, read_path},
     roots::{RootNames, Roots, Slot},
 };
 
 /// A value that a search parameter is about. Never an array, and never without content.
 #[derive(Clone, Copy)]
-pub(crate) struct Node<'l> {
+pub(crate) struct Node<'l, 'd> {
     /// Its JSON text.
     pub(crate) element: Element<'l>,
     /// Its FHIR type: `Quantity`, `dateTime`, `Reference`. What the JSON text is need not fit.
-    pub(crate) kind: &'l str,
+    pub(crate) kind: &'d str,
 }
 
 /// Where the components of a composite search parameter look.
@@ -30,48 +30,48 @@ pub(crate) enum Context<'l> {
 }
 
 /// An expression, ready for lines.
-pub(crate) struct Extraction<'d> {
-    ways: Box<[Way<'d>]>,
+pub(crate) struct Extraction {
+    ways: Box<[Way]>,
 }
 
-struct Way<'d> {
-    start: Start<'d>,
+struct Way {
+    start: Start,
     /// The FHIR type of the values.
-    kind: &'d str,
+    kind: Box<str>,
     /// The resource type that references must lead to.
-    resolves_to: Option<&'d str>,
+    resolves_to: Option<Box<str>>,
 }
 
-enum Start<'d> {
+enum Start {
     /// At the context, which may be the resource: then the first step is to that slot.
-    Context { slot: Option<Slot>, path: Path<'d> },
+    Context { slot: Option<Slot>, path: Path },
     /// At the resource, wherever the context is.
-    Resource { slot: Slot, path: Path<'d> },
+    Resource { slot: Slot, path: Path },
     /// Whether one of these has a value other than `false`.
     HoldsOtherThanFalse(Box<[Slot]>),
 }
 
-impl<'d> Extraction<'d> {
+impl Extraction {
     /// An expression that starts at the resource.
-    pub(super) fn from_resource(expression: Expression<'d>, names: &mut RootNames<'d>) -> Self {
+    pub(super) fn from_resource(expression: Expression<'_>, names: &mut RootNames) -> Self {
         Self::new(expression, names, true)
     }
 
     /// A component's expression, which starts at a context. Whether that may be the resource.
-    pub(super) fn from_context(expression: Expression<'d>, names: &mut RootNames<'d>, may_be_resource: bool) -> Self {
+    pub(super) fn from_context(expression: Expression<'_>, names: &mut RootNames, may_be_resource: bool) -> Self {
         Self::new(expression, names, may_be_resource)
     }
 
-    fn new(expression: Expression<'d>, names: &mut RootNames<'d>, may_be_resource: bool) -> Self {
-        let way = |branch: Branch<'d>| {
+    fn new(expression: Expression<'_>, names: &mut RootNames, may_be_resource: bool) -> Self {
+        let way = |branch: Branch<'_>| {
             let mut slots = branch.roots().map(|root| names.slot(root));
             let start = match branch.route {
-                Route::Path(path) if may_be_resource => Start::Context { slot: slots.next(), path },
-                Route::Path(path) => Start::Context { slot: None, path },
-                Route::FromResource(path) => Start::Resource { slot: slots.next()?, path },
+                Route::Path(path) if may_be_resource => Start::Context { slot: slots.next(), path: read_path(path) },
+                Route::Path(path) => Start::Context { slot: None, path: read_path(path) },
+                Route::FromResource(path) => Start::Resource { slot: slots.next()?, path: read_path(path) },
                 Route::HoldsOtherThanFalse(_) => Start::HoldsOtherThanFalse(slots.collect()),
             };
-            Some(Way { start, kind: branch.kind, resolves_to: branch.resolves_to })
+            Some(Way { start, kind: branch.kind.into(), resolves_to: branch.resolves_to.map(Into::into) })
         };
         Self { ways: expression.branches().filter_map(way).collect() }
     }
@@ -94,15 +94,12 @@ impl<'d> Extraction<'d> {
     }
 
     /// The values in one root element, if they do not depend on others.
-    pub(crate) fn visit_root<'l>(
-        &self,
+    pub(crate) fn visit_root<'l, 'd>(
+        &'d self,
         slot: Slot,
         element: Element<'l>,
-        mut visit: impl FnMut(Node<'l>) -> ControlFlow<()>,
-    ) -> ControlFlow<()>
-    where
-        'd: 'l,
-    {
+        mut visit: impl FnMut(Node<'l, 'd>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         for way in &self.ways {
             match &way.start {
                 Start::Context { slot: Some(start), path } | Start::Resource { slot: start, path }
@@ -117,27 +114,21 @@ impl<'d> Extraction<'d> {
     }
 
     /// The values in a resource. Those that hold nothing but an id or extensions are left out.
-    pub(crate) fn visit_resource<'l>(
-        &self,
+    pub(crate) fn visit_resource<'l, 'd>(
+        &'d self,
         roots: &Roots<'l>,
-        visit: impl FnMut(Node<'l>) -> ControlFlow<()>,
-    ) -> ControlFlow<()>
-    where
-        'd: 'l,
-    {
+        visit: impl FnMut(Node<'l, 'd>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         self.visit_context(Context::Resource, roots, visit)
     }
 
     /// The values in one of a composite's contexts.
-    pub(crate) fn visit_context<'l>(
-        &self,
+    pub(crate) fn visit_context<'l, 'd>(
+        &'d self,
         context: Context<'l>,
         roots: &Roots<'l>,
-        mut visit: impl FnMut(Node<'l>) -> ControlFlow<()>,
-    ) -> ControlFlow<()>
-    where
-        'd: 'l,
-    {
+        mut visit: impl FnMut(Node<'l, 'd>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         for way in &self.ways {
             match (&way.start, context) {
                 (Start::Context { path, .. }, Context::Element(element)) => {
@@ -152,7 +143,7 @@ impl<'d> Extraction<'d> {
                 (Start::Context { slot: None, .. }, Context::Resource) => {}
                 (Start::HoldsOtherThanFalse(slots), _) => {
                     let element = Element::new(if holds_other_than_false(slots, roots) { b"true" } else { b"false" });
-                    visit(Node { element, kind: way.kind })?;
+                    visit(Node { element, kind: &way.kind })?;
                 }
             }
         }
@@ -160,38 +151,36 @@ impl<'d> Extraction<'d> {
     }
 }
 
-impl<'d> Way<'d> {
+impl Way {
     /// The values at the end of a path whose first step leads to `root`.
-    fn follow<'l>(
-        &self,
+    fn follow<'l, 'd>(
+        &'d self,
         root: Element<'l>,
-        path: &[Step<'d>],
-        visit: &mut impl FnMut(Node<'l>) -> ControlFlow<()>,
-    ) -> ControlFlow<()>
-    where
-        'd: 'l,
-    {
+        path: &[Step],
+        visit: &mut impl FnMut(Node<'l, 'd>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         let Some((step, rest)) = path.split_first() else { return ControlFlow::Continue(()) };
         follow(root, step, rest, &mut |found| self.keep(found, visit))
     }
 
-    fn keep<'l>(&self, element: Element<'l>, visit: &mut impl FnMut(Node<'l>) -> ControlFlow<()>) -> ControlFlow<()>
-    where
-        'd: 'l,
-    {
-        let is_kept = self.resolves_to.is_none_or(|target| leads_to(element, target));
-        if is_kept { visit(Node { element, kind: self.kind }) } else { ControlFlow::Continue(()) }
+    fn keep<'l, 'd>(
+        &'d self,
+        element: Element<'l>,
+        visit: &mut impl FnMut(Node<'l, 'd>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let is_kept = self.resolves_to.as_deref().is_none_or(|target| leads_to(element, target));
+        if is_kept { visit(Node { element, kind: &self.kind }) } else { ControlFlow::Continue(()) }
     }
 }
 
 /// The values at the end of a path from an element. Depth is that of the path.
-fn below<'l, F>(element: Element<'l>, path: &[Step<'_>], visit: &mut F) -> ControlFlow<()>
+fn below<'l, F>(element: Element<'l>, path: &[Step], visit: &mut F) -> ControlFlow<()>
 where
     F: FnMut(Element<'l>) -> ControlFlow<()>,
 {
     let Some((step, rest)) = path.split_first() else { return ControlFlow::Continue(()) };
     for (name, value) in element.members() {
-        if name.is(step.property) {
+        if name.is(&step.property) {
             follow(value, step, rest, visit)?;
         }
     }
@@ -199,7 +188,7 @@ where
 }
 
 /// The values at the end of a path, of which the first step led to `value`.
-fn follow<'l, F>(value: Element<'l>, step: &Step<'_>, rest: &[Step<'_>], visit: &mut F) -> ControlFlow<()>
+fn follow<'l, F>(value: Element<'l>, step: &Step, rest: &[Step], visit: &mut F) -> ControlFlow<()>
 where
     F: FnMut(Element<'l>) -> ControlFlow<()>,
 {
@@ -224,9 +213,9 @@ fn values(value: Element<'_>) -> impl Iterator<Item = Element<'_>> {
     lone.into_iter().chain(value.items())
 }
 
-fn reaches(element: Element<'_>, path: &[Step<'_>], text: &str) -> bool {
+fn reaches(element: Element<'_>, path: &[Step], text: &str) -> bool {
     let mut is_it = |found: Element<'_>| match found.string() {
-        Some(found) if found == text => ControlFlow::Break(()),
+        Some(found) if *found == *text => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
     below(element, path, &mut is_it).is_break()

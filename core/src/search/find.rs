@@ -14,13 +14,10 @@ pub enum Found<'l> {
     Contexts(Vec<Vec<Vec<&'l [u8]>>>),
 }
 
-impl<'d> SearchParameter<'d> {
+impl SearchParameter<'_> {
     /// What it finds in a resource, given as its JSON text; of a repeated root element the first counts. Values that hold
     /// nothing but an id or extensions are left out.
-    pub fn find<'l>(&self, resource: &'l [u8]) -> Found<'l>
-    where
-        'd: 'l,
-    {
+    pub fn find<'l>(&self, resource: &'l [u8]) -> Found<'l> {
         let mut names = RootNames::default();
         if self.parameter_type() == ParameterType::Composite {
             let composite = self.composite(&mut names);
@@ -39,7 +36,7 @@ impl<'d> SearchParameter<'d> {
     }
 }
 
-fn roots<'l>(names: &RootNames<'_>, resource: &'l [u8]) -> Roots<'l> {
+fn roots<'l>(names: &RootNames, resource: &'l [u8]) -> Roots<'l> {
     let table = names.table();
     let mut roots = Roots::default();
     for (name, element) in Element::new(resource.trim_ascii()).members() {
@@ -51,7 +48,9 @@ fn roots<'l>(names: &RootNames<'_>, resource: &'l [u8]) -> Roots<'l> {
 }
 
 /// Of everything that is visited.
-fn texts<'l>(visit_all: impl FnOnce(&mut dyn FnMut(Node<'l>) -> ControlFlow<()>) -> ControlFlow<()>) -> Vec<&'l [u8]> {
+fn texts<'l, 'd>(
+    visit_all: impl FnOnce(&mut dyn FnMut(Node<'l, 'd>) -> ControlFlow<()>) -> ControlFlow<()>,
+) -> Vec<&'l [u8]> {
     let mut texts = Vec::new();
     let _ = visit_all(&mut |node| {
         texts.push(node.element.text());

@@ -126,12 +126,12 @@ impl<'d> SearchParameter<'d> {
 
     /// How to find the values that the parameter is about. For a composite, where its components look; its context may
     /// also be the resource, see [`composite`](Self::composite).
-    pub(crate) fn extraction(&self, names: &mut RootNames<'d>) -> Extraction<'d> {
+    pub(crate) fn extraction(&self, names: &mut RootNames) -> Extraction {
         Extraction::from_resource(self.expression, names)
     }
 
     /// How to find the values of a composite's parts.
-    pub(crate) fn composite(&self, names: &mut RootNames<'d>) -> Composite<'d> {
+    pub(crate) fn composite(&self, names: &mut RootNames) -> Composite {
         let from_resource = self.expression.branches().any(|branch| branch.is_resource());
         let components = self.component_iter();
         let components =
@@ -148,22 +148,22 @@ impl<'d> SearchParameter<'d> {
 }
 
 /// A composite search parameter, ready for lines.
-pub(crate) struct Composite<'d> {
+pub(crate) struct Composite {
     /// Whether the components look in the resource itself.
     from_resource: bool,
     /// The elements in which they look, each for itself.
-    contexts: Extraction<'d>,
-    components: Box<[Extraction<'d>]>,
+    contexts: Extraction,
+    components: Box<[Extraction]>,
 }
 
-impl<'d> Composite<'d> {
+impl Composite {
     /// The root elements that it looks at.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
         self.contexts.slots().chain(self.components.iter().flat_map(Extraction::slots))
     }
 
     /// The parts, in the order in which a query gives their values.
-    pub(crate) fn components(&self) -> &[Extraction<'d>] {
+    pub(crate) fn components(&self) -> &[Extraction] {
         &self.components
     }
 
@@ -172,10 +172,7 @@ impl<'d> Composite<'d> {
         &self,
         roots: &Roots<'l>,
         mut visit: impl FnMut(Context<'l>) -> ControlFlow<()>,
-    ) -> ControlFlow<()>
-    where
-        'd: 'l,
-    {
+    ) -> ControlFlow<()> {
         if self.from_resource {
             visit(Context::Resource)?;
         }

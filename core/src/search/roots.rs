@@ -12,11 +12,11 @@ pub(crate) struct Slot(usize);
 
 /// The root elements that a request looks at, while it is made ready.
 #[derive(Clone, Default)]
-pub(crate) struct RootNames<'d>(Vec<&'d str>);
+pub(crate) struct RootNames(Vec<Box<str>>);
 
 /// The same, ready for lines.
-pub(crate) struct RootTable<'d> {
-    names: Vec<&'d str>,
+pub(crate) struct RootTable {
+    names: Vec<Box<str>>,
     index: HashIndex,
 }
 
@@ -31,32 +31,32 @@ impl Slot {
     }
 }
 
-impl<'d> RootNames<'d> {
+impl RootNames {
     /// The slot of that name, perhaps a new one.
-    pub(crate) fn slot(&mut self, name: &'d str) -> Slot {
-        let known = self.0.iter().position(|known| *known == name);
+    pub(crate) fn slot(&mut self, name: &str) -> Slot {
+        let known = self.0.iter().position(|known| **known == *name);
         Slot(known.unwrap_or_else(|| {
-            self.0.push(name);
+            self.0.push(name.into());
             self.0.len() - 1
         }))
     }
 
     /// For lines.
-    pub(crate) fn table(&self) -> RootTable<'d> {
+    pub(crate) fn table(&self) -> RootTable {
         let entries: Vec<_> = (0..).zip(&self.0).map(|(number, name)| (hash(name.as_bytes()), number)).collect();
         RootTable { names: self.0.clone(), index: HashIndex::new(&entries) }
     }
 }
 
-impl<'d> RootTable<'d> {
+impl RootTable {
     /// How many slots there are.
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
 
     /// The name in a slot.
-    pub(crate) fn name(&self, slot: Slot) -> Option<&'d str> {
-        self.names.get(slot.0).copied()
+    pub(crate) fn name(&self, slot: Slot) -> Option<&str> {
+        self.names.get(slot.0).map(|name| &**name)
     }
 
     /// The slot of a member, if anything looks at it.

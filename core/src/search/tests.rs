@@ -6,7 +6,7 @@ use super::*;
 use crate::{Definitions, json::Element};
 
 /// The root elements of a resource that were asked for.
-fn roots<'l>(names: &RootNames<'_>, json: &'l str) -> Roots<'l> {
+fn roots<'l>(names: &RootNames, json: &'l str) -> Roots<'l> {
     let table = names.table();
     let mut roots = Roots::default();
     for (name, element) in Element::new(json.as_bytes()).members() {
@@ -38,7 +38,7 @@ fn tuples(parameter: SearchParameter<'_>, json: &str) -> Vec<Vec<String>> {
     tuples
 }
 
-fn shown(visit_all: impl FnOnce(&mut dyn FnMut(Node<'_>) -> ControlFlow<()>) -> ControlFlow<()>) -> Vec<String> {
+fn shown(visit_all: impl FnOnce(&mut dyn FnMut(Node<'_, '_>) -> ControlFlow<()>) -> ControlFlow<()>) -> Vec<String> {
     let mut nodes = Vec::new();
     let _ = visit_all(&mut |node| {
         nodes.push(format!("{} {}", node.kind, String::from_utf8_lossy(node.element.text())));

@@ -24,13 +24,13 @@ pub(super) enum Alternatives {
 
 impl Alternatives {
     /// Whether a value of a resource meets one of them.
-    pub(super) fn matches(&self, node: Node<'_>, base_url: &str) -> bool {
+    pub(super) fn matches(&self, node: Node<'_, '_>, base_url: &str) -> bool {
         self.visit(node, base_url, |_| true)
     }
 
     /// The numbers of those that a value meets, until `visit` says that it has seen enough; whether it did. One may be
     /// visited twice.
-    pub(super) fn visit(&self, node: Node<'_>, base_url: &str, mut visit: impl FnMut(u32) -> bool) -> bool {
+    pub(super) fn visit(&self, node: Node<'_, '_>, base_url: &str, mut visit: impl FnMut(u32) -> bool) -> bool {
         match self {
             Self::Date(tests) => eval::interval(node).is_some_and(|found| any(tests, visit, |t| t.matches(found))),
             Self::Id(tests) => node.element.string().is_some_and(|id| tests.visit(&&*id, visit)),

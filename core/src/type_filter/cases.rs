@@ -42,7 +42,7 @@ fn every_case_comes_out_as_it_says() {
 }
 
 /// As `Filter::matches`, and a case about a resource of another type asks whether the query selects it.
-fn passes(filter: &Filter<'_>, case: &Case<'_>) -> bool {
+fn passes(filter: &Filter, case: &Case<'_>) -> bool {
     let resource: serde_json::Value = serde_json::from_str(case.resource.get()).unwrap();
     let is_of_type = case.query.split('?').next() == resource["resourceType"].as_str();
     is_of_type && matches(filter, case.resource.get())
@@ -53,17 +53,17 @@ fn context() -> FilterContext {
     FilterContext { base_url: "http://example.org/fhir".to_owned(), now }
 }
 
-fn compile(query: &str) -> Result<Filter<'static>, Vec<TypeFilterError>> {
+fn compile(query: &str) -> Result<Filter, Vec<TypeFilterError>> {
     let queries = parse(&[TypeFilterSource::Post(query)], Edition::Stu3, &Definitions::R4)?;
     Filter::compile(&queries, &Definitions::R4, &context())
 }
 
-fn matches(filter: &Filter<'_>, resource: &str) -> bool {
+fn matches(filter: &Filter, resource: &str) -> bool {
     filter.matches(resource.as_bytes())
 }
 
 /// The root elements of a type that a filter looks at, in name order.
-fn roots(filter: Filter<'static>, resource_type: &str) -> Vec<&'static str> {
+fn roots(filter: Filter, resource_type: &str) -> Vec<&'static str> {
     let parameters = Definitions::R4.search_codes(resource_type);
     let parameters = parameters.filter_map(|code| Definitions::R4.search_parameter(resource_type, code));
     let all: BTreeSet<_> = parameters.flat_map(|parameter| parameter.roots()).collect();

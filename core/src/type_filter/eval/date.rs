@@ -4,7 +4,7 @@ use super::object::Object;
 use crate::{search::Node, type_filter::value::Interval};
 
 /// The time that a value covers; `None` if it has none, as a text or an age has none.
-pub(in crate::type_filter) fn interval(node: Node<'_>) -> Option<Interval> {
+pub(in crate::type_filter) fn interval(node: Node<'_, '_>) -> Option<Interval> {
     match node.kind {
         "date" | "dateTime" => Interval::parse(&node.element.string()?),
         "instant" => Interval::parse(&node.element.string()?).map(Interval::instant),

@@ -19,7 +19,7 @@ use super::value::FoundUri;
 use crate::search::Node;
 
 /// The URI that an element is, until `look` says that it has seen enough; whether it did.
-pub(super) fn visit_uris(node: Node<'_>, look: impl FnOnce(&FoundUri<'_>) -> bool) -> bool {
+pub(super) fn visit_uris(node: Node<'_, '_>, look: impl FnOnce(&FoundUri<'_>) -> bool) -> bool {
     let Some(uri) = node.element.string() else { return false };
     look(&if node.kind == "canonical" { FoundUri::Canonical(&uri) } else { FoundUri::Plain(&uri) })
 }

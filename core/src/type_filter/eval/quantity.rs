@@ -9,7 +9,7 @@ use crate::{
     type_filter::value::{Decimal, NumberTest, QuantityTest, Span, Unit, Written},
 };
 
-pub(in crate::type_filter) fn matches_number(test: &NumberTest, node: Node<'_>) -> bool {
+pub(in crate::type_filter) fn matches_number(test: &NumberTest, node: Node<'_, '_>) -> bool {
     match node.kind {
         "integer" | "positiveInt" | "unsignedInt" => {
             decimal(node.element).is_some_and(|integer| test.matches_integer(integer))
@@ -19,12 +19,12 @@ pub(in crate::type_filter) fn matches_number(test: &NumberTest, node: Node<'_>) 
     }
 }
 
-pub(in crate::type_filter) fn matches(test: &QuantityTest, node: Node<'_>) -> bool {
+pub(in crate::type_filter) fn matches(test: &QuantityTest, node: Node<'_, '_>) -> bool {
     span(node, &test.unit).is_some_and(|span| test.number.matches(&span))
 }
 
 /// What a value covers; `None` if that is nothing, or in another unit.
-fn span(node: Node<'_>, unit: &Unit) -> Option<Span> {
+fn span(node: Node<'_, '_>, unit: &Unit) -> Option<Span> {
     let element = Object::of(node.element)?;
     match node.kind {
         "Age" | "Count" | "Distance" | "Duration" | "MoneyQuantity" | "Quantity" | "SimpleQuantity" => {

@@ -8,7 +8,7 @@ use crate::{
 
 /// The reference that an element makes, until `look` says that it has seen enough; whether it did.
 pub(in crate::type_filter) fn visit(
-    node: Node<'_>,
+    node: Node<'_, '_>,
     base_url: &str,
     look: impl FnOnce(&FoundReference<'_>) -> bool,
 ) -> bool {
@@ -33,7 +33,10 @@ fn own_reference(resource: Object<'_>) -> Option<String> {
 }
 
 /// `:identifier`
-pub(in crate::type_filter) fn visit_identifiers(node: Node<'_>, look: impl FnOnce(&FoundToken<'_>) -> bool) -> bool {
+pub(in crate::type_filter) fn visit_identifiers(
+    node: Node<'_, '_>,
+    look: impl FnOnce(&FoundToken<'_>) -> bool,
+) -> bool {
     let reference = Object::of(node.element).filter(|_| node.kind == "Reference");
     let identifier = reference.and_then(|reference| reference.object("identifier"));
     identifier.is_some_and(|identifier| token::look_at(identifier, "value", look))

@@ -4,7 +4,7 @@ use super::object::Object;
 use crate::{search::Node, type_filter::value::FoundText};
 
 /// The texts of an element, until `look` says that it has seen enough; whether it did.
-pub(in crate::type_filter) fn visit(node: Node<'_>, mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
+pub(in crate::type_filter) fn visit(node: Node<'_, '_>, mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
     match node.kind {
         "HumanName" => Object::of(node.element).is_some_and(|name| {
             let family = name.text("family");
@@ -17,7 +17,7 @@ pub(in crate::type_filter) fn visit(node: Node<'_>, mut look: impl FnMut(&FoundT
 }
 
 /// A family name, whose parts count each.
-pub(in crate::type_filter) fn visit_names(node: Node<'_>, mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
+pub(in crate::type_filter) fn visit_names(node: Node<'_, '_>, mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
     node.element.string().is_some_and(|text| FoundText::of_name(&text).any(|found| look(&found)))
 }
 

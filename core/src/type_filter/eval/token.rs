@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The tokens of an element, until `look` says that it has seen enough; whether it did.
-pub(in crate::type_filter) fn visit(node: Node<'_>, mut look: impl FnMut(&FoundToken<'_>) -> bool) -> bool {
+pub(in crate::type_filter) fn visit(node: Node<'_, '_>, mut look: impl FnMut(&FoundToken<'_>) -> bool) -> bool {
     let object = || Object::of(node.element);
     let text = || node.element.string();
     match node.kind {
@@ -27,7 +27,7 @@ pub(in crate::type_filter) fn visit(node: Node<'_>, mut look: impl FnMut(&FoundT
 }
 
 /// `:of-type`
-pub(in crate::type_filter) fn matches_of_type(test: &OfType, node: Node<'_>) -> bool {
+pub(in crate::type_filter) fn matches_of_type(test: &OfType, node: Node<'_, '_>) -> bool {
     let Some(identifier) = Object::of(node.element).filter(|_| node.kind == "Identifier") else { return false };
     let has_value = identifier.text("value").is_some_and(|value| same_code(&test.value, &value));
     let has_type = |coding: Object<'_>| {
@@ -38,7 +38,7 @@ pub(in crate::type_filter) fn matches_of_type(test: &OfType, node: Node<'_>) -> 
 }
 
 /// What people read of a token (`:text`), until `look` says that it has seen enough; whether it did.
-pub(in crate::type_filter) fn visit_labels(node: Node<'_>, mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
+pub(in crate::type_filter) fn visit_labels(node: Node<'_, '_>, mut look: impl FnMut(&FoundText<'_>) -> bool) -> bool {
     let mut has = |element: Object<'_>, name| element.text(name).is_some_and(|text| look(&FoundText::new(&text)));
     let Some(element) = Object::of(node.element) else { return false };
     match node.kind {

@@ -23,7 +23,7 @@ pub(crate) struct Progress {
     candidates: Vec<usize>,
 }
 
-impl<'d> TypeProgram<'d> {
+impl TypeProgram {
     /// Another resource of the type.
     pub(crate) fn begin(&self, progress: &mut Progress) {
         progress.awaited.clear();
@@ -36,10 +36,7 @@ impl<'d> TypeProgram<'d> {
     }
 
     /// Looks at a root element, the first of its name. Whether the resource may still pass.
-    pub(crate) fn take<'l>(&self, slot: Slot, element: Element<'l>, progress: &mut Progress) -> bool
-    where
-        'd: 'l,
-    {
+    pub(crate) fn take<'l>(&'l self, slot: Slot, element: Element<'l>, progress: &mut Progress) -> bool {
         let watchers = self.watchers.get(slot.index()).map_or([].as_slice(), Vec::as_slice);
         watchers.iter().all(|number| {
             let Some((source, awaited)) = self.sources.get(*number).zip(progress.awaited.get_mut(*number)) else {
@@ -73,10 +70,7 @@ impl<'d> TypeProgram<'d> {
     }
 
     /// Whether the resource passes, now that all of its root elements have been looked at.
-    pub(crate) fn finish<'l>(&self, roots: &Roots<'l>, progress: &mut Progress) -> bool
-    where
-        'd: 'l,
-    {
+    pub(crate) fn finish<'l>(&'l self, roots: &Roots<'l>, progress: &mut Progress) -> bool {
         match &self.plan {
             Plan::Everything => true,
             Plan::One(gates) => gates.iter().zip(&progress.met).all(|(gate, met)| {
@@ -97,17 +91,14 @@ impl<'d> TypeProgram<'d> {
 
     /// Asks the criteria of one source about the values in a root element. Whether none of them has failed.
     fn pass<'l>(
-        &self,
-        source: &Source<'d>,
+        &'l self,
+        source: &'l Source,
         criteria: &[Criterion],
         met: &mut [bool],
         slot: Slot,
         element: Element<'l>,
         is_last: bool,
-    ) -> bool
-    where
-        'd: 'l,
-    {
+    ) -> bool {
         let Finder::Values(extraction) = &source.finder else { return true };
         if met.iter().all(|met| *met) {
             return true;
@@ -133,15 +124,13 @@ impl<'d> TypeProgram<'d> {
     /// Finds queries by the values in a root element.
     fn find<'l>(
         &self,
-        source: &Source<'d>,
+        source: &'l Source,
         number: usize,
         indexes: &[QueryIndex],
         slot: Slot,
         element: Element<'l>,
         candidates: &mut Vec<usize>,
-    ) where
-        'd: 'l,
-    {
+    ) {
         let Finder::Values(extraction) = &source.finder else { return };
         let _ = extraction.visit_root(slot, element, |node| {
             for index in indexes.iter().filter(|index| index.source == number) {
@@ -156,10 +145,7 @@ impl<'d> TypeProgram<'d> {
     }
 
     /// Whether a criterion holds of the whole resource.
-    fn holds<'l>(&self, criterion: &Criterion, roots: &Roots<'l>, values: &mut Values<'l>) -> bool
-    where
-        'd: 'l,
-    {
+    fn holds<'l>(&'l self, criterion: &Criterion, roots: &Roots<'l>, values: &mut Values<'l>) -> bool {
         let Some(source) = self.sources.get(criterion.source) else { return false };
         let extraction = match (&source.finder, &criterion.condition) {
             (Finder::Values(extraction), _) => extraction,
@@ -184,10 +170,7 @@ impl<'d> TypeProgram<'d> {
     }
 
     /// Whether in one of a composite's contexts every part finds a value that meets it.
-    fn holds_together<'l>(&self, composite: &Composite<'d>, parts: &[Alternatives], roots: &Roots<'l>) -> bool
-    where
-        'd: 'l,
-    {
+    fn holds_together<'l>(&self, composite: &'l Composite, parts: &[Alternatives], roots: &Roots<'l>) -> bool {
         let visited = composite.visit_contexts(roots, |context| {
             let all = composite.components().iter().zip(parts).all(|(component, part)| {
                 let visited =
@@ -210,12 +193,12 @@ impl Criterion {
 /// What sources find in one resource, each looked for once.
 #[derive(Default)]
 struct Values<'l> {
-    nodes: Vec<Node<'l>>,
+    nodes: Vec<Node<'l, 'l>>,
     found: Vec<(usize, Range<usize>)>,
 }
 
 impl<'l> Values<'l> {
-    fn of(&mut self, source: usize, find: impl FnOnce(&mut Vec<Node<'l>>)) -> &[Node<'l>] {
+    fn of(&mut self, source: usize, find: impl FnOnce(&mut Vec<Node<'l, 'l>>)) -> &[Node<'l, 'l>] {
         let known = self.found.iter().find(|(known, _)| *known == source).map(|(_, range)| range.clone());
         let range = known.unwrap_or_else(|| {
             let from = self.nodes.len();

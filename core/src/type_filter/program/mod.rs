@@ -27,11 +27,11 @@ pub struct FilterContext {
 /// The queries of a kick-off, ready to look at resources one by one.
 ///
 /// A resource passes if it meets every criterion of any query of its type, or if its type has no query.
-pub struct Filter<'d> {
+pub struct Filter {
     queries: usize,
-    types: BTreeMap<ResourceType, TypeProgram<'d>>,
-    names: RootNames<'d>,
-    table: RootTable<'d>,
+    types: BTreeMap<ResourceType, TypeProgram>,
+    names: RootNames,
+    table: RootTable,
 }
 
 /// One criterion.
@@ -52,7 +52,7 @@ pub(super) enum Condition {
     NoneOf(Alternatives),
 }
 
-impl<'d> Filter<'d> {
+impl Filter {
     /// Whether queries can ask by that parameter, at least by its plain values: for the capability statement.
     pub fn supports(parameter: &SearchParameter<'_>) -> bool {
         compile::is_supported(parameter)
@@ -62,10 +62,10 @@ impl<'d> Filter<'d> {
     /// that has any.
     pub fn compile(
         queries: &[Query],
-        definitions: &Definitions<'d>,
+        definitions: &Definitions<'_>,
         context: &FilterContext,
     ) -> Result<Self, Vec<TypeFilterError>> {
-        let mut by_type: BTreeMap<ResourceType, Vec<Vec<Test<'d>>>> = BTreeMap::new();
+        let mut by_type: BTreeMap<ResourceType, Vec<Vec<Test<'_>>>> = BTreeMap::new();
         let mut errors = Vec::new();
         for query in queries {
             match compile::query(query, definitions, context) {
@@ -103,13 +103,13 @@ impl<'d> Filter<'d> {
 
     /// The queries of each type, for a walk that asks more than they do, and the root elements by the slots that they
     /// know them by.
-    pub(crate) fn into_programs(self) -> (RootNames<'d>, BTreeMap<ResourceType, TypeProgram<'d>>) {
+    pub(crate) fn into_programs(self) -> (RootNames, BTreeMap<ResourceType, TypeProgram>) {
         (self.names, self.types)
     }
 }
 
 /// Says how much it holds, never what is searched for.
-impl fmt::Debug for Filter<'_> {
+impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Filter({} queries of {} types)", self.queries, self.types.len())
     }

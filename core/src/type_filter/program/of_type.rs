@@ -14,25 +14,25 @@ use crate::{
 };
 
 /// All queries of one resource type.
-pub(crate) struct TypeProgram<'d> {
+pub(crate) struct TypeProgram {
     pub(super) base_url: String,
-    pub(super) sources: Vec<Source<'d>>,
+    pub(super) sources: Vec<Source>,
     /// The sources that look at a root element as soon as it is there, by slot.
     pub(super) watchers: Vec<Vec<usize>>,
     pub(super) plan: Plan,
 }
 
 /// Where a parameter finds its values. Each is there once, however many criteria ask by it.
-pub(super) struct Source<'d> {
-    pub(super) finder: Finder<'d>,
+pub(super) struct Source {
+    pub(super) finder: Finder,
     pub(super) slots: BTreeSet<Slot>,
     /// Those tests of a single query that ask by it.
     pub(super) gates: Range<usize>,
 }
 
-pub(super) enum Finder<'d> {
-    Values(Extraction<'d>),
-    Composite(Composite<'d>),
+pub(super) enum Finder {
+    Values(Extraction),
+    Composite(Composite),
 }
 
 /// How the criteria are combined.
@@ -67,8 +67,8 @@ pub(super) struct QueryIndex {
     pub(super) owners: Vec<usize>,
 }
 
-impl<'d> TypeProgram<'d> {
-    pub(super) fn new(queries: Vec<Vec<Test<'d>>>, base_url: &str, names: &mut RootNames<'d>) -> Self {
+impl TypeProgram {
+    pub(super) fn new(queries: Vec<Vec<Test<'_>>>, base_url: &str, names: &mut RootNames) -> Self {
         let mut sources = Sources { names, by_code: BTreeMap::new(), sources: Vec::new() };
         let queries: Vec<Vec<Criterion>> =
             queries.into_iter().map(|tests| tests.into_iter().map(|test| sources.criterion(test)).collect()).collect();
@@ -102,7 +102,7 @@ impl<'d> TypeProgram<'d> {
     }
 }
 
-impl Source<'_> {
+impl Source {
     /// Whether its values are found in one root element without looking at others.
     pub(super) fn is_by_root(&self) -> bool {
         match &self.finder {
@@ -114,9 +114,9 @@ impl Source<'_> {
 
 /// The sources, as criteria ask for them.
 struct Sources<'n, 'd> {
-    names: &'n mut RootNames<'d>,
+    names: &'n mut RootNames,
     by_code: BTreeMap<&'d str, usize>,
-    sources: Vec<Source<'d>>,
+    sources: Vec<Source>,
 }
 
 impl<'d> Sources<'_, 'd> {
@@ -132,7 +132,7 @@ impl<'d> Sources<'_, 'd> {
         Criterion { source, condition: test.condition }
     }
 
-    fn source(&mut self, parameter: &SearchParameter<'d>, condition: &Condition) -> Source<'d> {
+    fn source(&mut self, parameter: &SearchParameter<'d>, condition: &Condition) -> Source {
         let (finder, slots) = match condition {
             // A composite has no other conditions.
             Condition::AnyTogether(_) => {
@@ -151,7 +151,7 @@ impl<'d> Sources<'_, 'd> {
 }
 
 impl Plan {
-    fn new(queries: Vec<Vec<Criterion>>, sources: &[Source<'_>]) -> Self {
+    fn new(queries: Vec<Vec<Criterion>>, sources: &[Source]) -> Self {
         if queries.iter().any(Vec::is_empty) {
             return Self::Everything;
         }
@@ -165,7 +165,7 @@ impl Plan {
     }
 
     /// Files each query by that of its criteria which tells most queries apart.
-    fn filed(mut queries: Vec<Vec<Criterion>>, sources: &[Source<'_>]) -> Self {
+    fn filed(mut queries: Vec<Vec<Criterion>>, sources: &[Source]) -> Self {
         let mut kinds: Vec<(Kind, BTreeSet<u64>)> = Vec::new();
         for criterion in queries.iter().flatten() {
             if let Some((kind, keys)) = Kind::of(criterion, sources) {
@@ -207,7 +207,7 @@ struct Kind {
 
 impl Kind {
     /// Of a criterion by which a query can be filed, with the keys of its alternatives.
-    fn of(criterion: &Criterion, sources: &[Source<'_>]) -> Option<(Self, Vec<u64>)> {
+    fn of(criterion: &Criterion, sources: &[Source]) -> Option<(Self, Vec<u64>)> {
         let Condition::Any(alternatives) = &criterion.condition else { return None };
         let is_by_root = sources.get(criterion.source).is_some_and(Source::is_by_root);
         let keys = alternatives.keys().filter(|_| is_by_root)?;

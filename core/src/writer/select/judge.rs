@@ -260,7 +260,7 @@ impl Selector<'_> {
     fn refuse_repeated(&self, rule: &TypeRule, found: &Found<'_>) -> Result<(), Stop> {
         let looked_at = |slot: &&Slot| rule.looks_at.get(slot.index()).is_some_and(|looks| *looks);
         let name = found.repeated.iter().find(looked_at).and_then(|slot| self.table.name(*slot));
-        name.map_or(Ok(()), |name| Err(Stop::Problem(LineError::Repeated(name))))
+        name.map_or(Ok(()), |name| Err(Stop::Problem(LineError::Repeated(name.into()))))
     }
 }
 

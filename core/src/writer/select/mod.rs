@@ -31,7 +31,7 @@ pub(super) struct Selector<'p> {
     /// The types by name.
     index: HashIndex,
     /// The root elements that anything looks at.
-    table: RootTable<'static>,
+    table: RootTable,
     head: Head,
     time: TimeRule,
     patients: Patients<'p>,
@@ -59,7 +59,7 @@ struct TypeRule {
     selected: bool,
     patients: PatientRule,
     /// If there are queries of the type, what meets one of them.
-    queries: Option<TypeProgram<'static>>,
+    queries: Option<TypeProgram>,
     /// By slot, whether any of these looks at it.
     looks_at: Vec<bool>,
 }
@@ -126,7 +126,7 @@ impl TypeRule {
 fn queries(
     plan: &ExportPlan,
     now: crate::Timestamp,
-) -> Result<(RootNames<'static>, BTreeMap<ResourceType, TypeProgram<'static>>), WriterError> {
+) -> Result<(RootNames, BTreeMap<ResourceType, TypeProgram>), WriterError> {
     let definitions = plan.definitions();
     let sources: Vec<_> = plan.type_filters.iter().map(|query| TypeFilterSource::Post(query)).collect();
     // A query's own text is one value of the 3.0 grammar, whatever edition it came in.

@@ -114,7 +114,7 @@ impl<'p> Patients<'p> {
 }
 
 impl PatientRule {
-    pub(super) fn new(plan: &ExportPlan, resource_type: &ResourceType, names: &mut RootNames<'static>) -> Self {
+    pub(super) fn new(plan: &ExportPlan, resource_type: &ResourceType, names: &mut RootNames) -> Self {
         if !plan.level.is_of_patients() {
             return Self::Free;
         }

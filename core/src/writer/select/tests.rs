@@ -99,7 +99,7 @@ fn what_is_wrong_is_reported_by_whoever_looks() {
     let late = r#""resourceType":"Observation","id":"1","meta":{"lastUpdated":"2019-01-01T00:00:00Z"}"#;
     let code = r#""code":{"coding":[{"code":"a"}]}"#;
     let [yes, out] = ["in Observation", "out"].map(|text| Ok(text.to_owned()));
-    let repeated = |name| Err(LineError::Repeated(name));
+    let repeated = |name: &str| Err(LineError::Repeated(name.into()));
     let syntax = Err(LineError::NotJson { at: 0 });
     for (line, expected) in [
         (format!("{{{head},{code}}}"), [yes.clone(), yes.clone(), yes.clone()]),
