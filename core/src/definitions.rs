@@ -31,6 +31,10 @@ impl Definitions<'static> {
         added_search_parameters: Table(""),
         element_types: Table(include_str!("../data/r4/element-types.tsv")),
     };
+
+    /// The search parameters that US Core adds to R4, for
+    /// [`with_added_search_parameters`](Self::with_added_search_parameters); see `core/data/us-core/SOURCE.md`.
+    pub const US_CORE_SEARCH_PARAMETERS: &'static str = include_str!("../data/us-core/search-parameters.tsv");
 }
 
 impl<'d> Definitions<'d> {

@@ -34,6 +34,9 @@ pub struct ExportPlan {
     /// `_typeFilter` queries; a type with queries exports what meets one of them.
     #[serde(default)]
     pub type_filters: Vec<String>,
+    /// The rows of those search parameters of `type_filters` that this program does not know by itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub search_parameters: String,
     /// Only what changed after this instant (BD-SINCE-02).
     pub since: Option<Timestamp>,
     /// Only what changed before this instant (BD-UNTIL-02).
@@ -169,6 +172,7 @@ impl ExportPlan {
             level: kick_off.level,
             types: types.without(&kick_off.withheld),
             type_filters: kick_off.type_filters,
+            search_parameters: String::new(),
             since: kick_off.since,
             until: kick_off.until,
             undated_included: config.undated_included,
@@ -267,6 +271,29 @@ impl ExportPlan {
                 self.level.is_of_patients() && self.edition != Edition::Stu1 && self.types.has("Provenance")
             }
         }
+    }
+
+    /// The search parameters that its queries may ask by.
+    pub(crate) fn search_definitions(&self) -> Definitions<'_> {
+        let known = Definitions::US_CORE_SEARCH_PARAMETERS;
+        let added = if self.search_parameters.is_empty() { known } else { &self.search_parameters };
+        self.definitions().with_added_search_parameters(added)
+    }
+
+    /// Those rows of a deployment's search parameters that the queries ask by; none if this program knows them all by
+    /// itself.
+    pub(crate) fn search_parameters_used(&self, added: &str) -> String {
+        let is_used = |row: &&str| {
+            let mut columns = row.split('\t');
+            let (base, code) = (columns.next().unwrap_or_default(), columns.next().unwrap_or_default());
+            let is_of =
+                |query: &str| matches!(base, "DomainResource" | "Resource") || query.split('?').next() == Some(base);
+            // A name that only holds the code costs a row too many.
+            self.type_filters.iter().any(|query| is_of(query) && query.contains(code))
+        };
+        let used: Vec<&str> = added.lines().filter(is_used).collect();
+        let is_known = |row: &&str| Definitions::US_CORE_SEARCH_PARAMETERS.lines().any(|known| known == *row);
+        if used.iter().all(is_known) { String::new() } else { used.iter().flat_map(|row| [row, "\n"]).collect() }
     }
 
     /// What a patient-level export leaves out though a client may expect it; said at kick-off and in the manifest.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Auth, EndpointConfig};
+use super::{Auth, Endpoint, EndpointConfig};
 use crate::{
     http::{FHIR_JSON, Response},
     plan::Supporting,
@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// The answer to `[base]/metadata`.
-pub(super) fn statement(config: &EndpointConfig) -> Response {
+pub(super) fn statement(endpoint: &Endpoint) -> Response {
+    let config = &endpoint.config;
     let statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -25,7 +26,7 @@ pub(super) fn statement(config: &EndpointConfig) -> Response {
             "mode": "server",
             "documentation": documentation(config),
             "security": security(config.auth),
-            "resource": config.definitions().resource_types().map(|name| resource(config, name)).collect::<Vec<_>>(),
+            "resource": endpoint.definitions().resource_types().map(|name| resource(endpoint, name)).collect::<Vec<_>>(),
             "operation": [operation("export", "export")],
         }],
     });
@@ -46,7 +47,7 @@ fn security(auth: Auth) -> Value {
 }
 
 /// BD-CAP-02, BD-CAP-03. Only the operations are offered: no REST interaction is claimed.
-fn resource(config: &EndpointConfig, name: &str) -> Value {
+fn resource(endpoint: &Endpoint, name: &str) -> Value {
     let mut resource = match name {
         "Patient" => {
             let one = json!({
@@ -54,7 +55,7 @@ fn resource(config: &EndpointConfig, name: &str) -> Value {
                 "definition": "https://ehi-export.github.io/fhir/OperationDefinition/patient-instance-export",
                 "documentation": "Patient/[id]/$export: the compartment of one patient, with the parameters of patient-export",
             });
-            let ehi = config.ehi.as_ref().map(|ehi| {
+            let ehi = endpoint.config.ehi.as_ref().map(|ehi| {
                 json!({
                     "name": "ehi-export",
                     "definition": "http://hl7.org/fhir/us/ehi-api/OperationDefinition/ehi-export",
@@ -67,7 +68,7 @@ fn resource(config: &EndpointConfig, name: &str) -> Value {
         "Group" => json!({ "type": name, "operation": [operation("export", "group-export")] }),
         _ => json!({ "type": name }),
     };
-    let parameters = search_parameters(config, name);
+    let parameters = search_parameters(endpoint, name);
     if let Some(members) = resource.as_object_mut().filter(|_| !parameters.is_empty()) {
         members.insert("searchParam".into(), Value::Array(parameters));
     }
@@ -75,8 +76,8 @@ fn resource(config: &EndpointConfig, name: &str) -> Value {
 }
 
 /// BD-CAP-04: what `_typeFilter` can ask of a type, as the evaluator has it.
-fn search_parameters(config: &EndpointConfig, name: &str) -> Vec<Value> {
-    let definitions = config.definitions();
+fn search_parameters(endpoint: &Endpoint, name: &str) -> Vec<Value> {
+    let definitions = endpoint.definitions();
     let known = definitions.search_codes(name).filter_map(|code| definitions.search_parameter(name, code));
     let usable = known.filter(|parameter| Filter::supports(parameter));
     usable.map(|parameter| json!({ "name": parameter.code(), "type": parameter.parameter_type().as_str() })).collect()

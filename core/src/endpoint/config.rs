@@ -1,17 +1,20 @@
 //! What a deployment decides. Absolute URLs come from here only, never from `Host` or `X-Forwarded-*`.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     Definitions, Edition,
     job::{JobId, StepsConfig},
     kick_off::Operation,
     plan::Supporting,
+    search::SearchParameterSet,
 };
 
 /// What a deployment decides. Every member but `baseUrl` and `auth` has a default; unknown members are refused.
@@ -83,6 +86,13 @@ pub struct EndpointConfig {
     /// Whether every export is given a set of vetoes.
     #[serde(default)]
     pub vetoes: bool,
+    /// Whether `_typeFilter` knows the search parameters that US Core adds to R4.
+    #[serde(default = "default_us_core")]
+    pub us_core_search_parameters: bool,
+    /// Search parameters that `_typeFilter` knows besides: SearchParameter resources, or Bundles of them. One that cannot
+    /// be evaluated makes the configuration unusable; `docs/search-parameters.md` says which can.
+    #[serde(default)]
+    pub search_parameters: Vec<Value>,
     /// `date` of the CapabilityStatement: when this deployment was last changed, as a FHIR date.
     #[serde(default = "default_published")]
     pub published: String,
@@ -143,6 +153,8 @@ impl EndpointConfig {
             undated_included: default_undated_included(),
             withheld_labels: BTreeSet::new(),
             vetoes: false,
+            us_core_search_parameters: default_us_core(),
+            search_parameters: Vec::new(),
             published: default_published(),
         }
     }
@@ -152,9 +164,19 @@ impl EndpointConfig {
         serde_json::from_str(json).map_err(|error| ConfigError(error.to_string()))
     }
 
-    /// The FHIR version whose resources are exported.
-    pub fn definitions(&self) -> Definitions<'static> {
-        Definitions::R4
+    /// The rows of the search parameters that the FHIR version does not have itself.
+    pub(super) fn added_search_parameters(&self) -> Result<Cow<'static, str>, ConfigError> {
+        let us_core = if self.us_core_search_parameters { Definitions::US_CORE_SEARCH_PARAMETERS } else { "" };
+        if self.search_parameters.is_empty() {
+            return Ok(us_core.into());
+        }
+        let mut set = SearchParameterSet::new(Definitions::R4);
+        let added = set.add_table(us_core).and_then(|()| {
+            let mut resources = self.search_parameters.iter();
+            resources.try_for_each(|resource| set.add(&resource.to_string()))
+        });
+        added.map_err(|error| ConfigError(format!("`searchParameters`: {error}")))?;
+        Ok(set.to_table().into())
     }
 
     pub(crate) fn polling_location(&self, id: &JobId) -> String {
@@ -247,6 +269,11 @@ fn default_run() -> u64 {
 
 /// What cannot be told to be unchanged is better sent twice than lost.
 fn default_undated_included() -> bool {
+    true
+}
+
+/// Certified systems in the United States are asked by them; elsewhere nobody does.
+fn default_us_core() -> bool {
     true
 }
 

@@ -4,8 +4,10 @@ mod capability;
 mod config;
 mod route;
 
+use std::borrow::Cow;
+
 use crate::{
-    Refusal,
+    Definitions, Refusal,
     access::Principal,
     http::Response,
     job::{Job, JobId},
@@ -32,6 +34,7 @@ pub(crate) use route::allow;
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     config: EndpointConfig,
+    added_search_parameters: Cow<'static, str>,
 }
 
 /// What a principal was granted: the types that may be exported of those that were asked for.
@@ -53,7 +56,13 @@ impl Endpoint {
     /// An endpoint of that configuration.
     pub fn new(config: EndpointConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        Ok(Self { config })
+        let added_search_parameters = config.added_search_parameters()?;
+        Ok(Self { config, added_search_parameters })
+    }
+
+    /// The FHIR version whose resources are exported, with the search parameters that the configuration adds.
+    pub fn definitions(&self) -> Definitions<'_> {
+        Definitions::R4.with_added_search_parameters(&self.added_search_parameters)
     }
 
     /// The configuration.
@@ -81,9 +90,9 @@ impl Endpoint {
                 TypeSelection::Only(types.clone())
             }
             None if grant.is_everything() => TypeSelection::All,
-            None => TypeSelection::Only(
-                grant.types().filter_map(|name| self.config.definitions().resource_type(name)).collect(),
-            ),
+            None => {
+                TypeSelection::Only(grant.types().filter_map(|name| self.definitions().resource_type(name)).collect())
+            }
         };
         // Asked for by name, like a type.
         if kick_off.provenance != Provenance::Unasked && !grant.covers("Provenance") {
@@ -140,7 +149,8 @@ impl Endpoint {
     ) -> (Job, Response) {
         let notices = kick_off.notices.clone();
         let separate_status = kick_off.separate_status;
-        let plan = ExportPlan::new(&self.config, kick_off, grant.types);
+        let mut plan = ExportPlan::new(&self.config, kick_off, grant.types);
+        plan.search_parameters = plan.search_parameters_used(&self.added_search_parameters);
         let mut issues = vec![Issue::information("the export was accepted; poll the address in Content-Location")];
         let left_out = plan.left_out().map(|text| Issue::information(format!("not part of this export: {text}")));
         issues.extend(left_out);

@@ -39,7 +39,7 @@ impl Endpoint {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         if let ["metadata"] = segments.as_slice() {
             allow(request, &["GET", "HEAD"])?;
-            return Ok(Route::Respond(capability::statement(&self.config)));
+            return Ok(Route::Respond(capability::statement(self)));
         }
         let let_in = match (self.config.auth, principal) {
             (Auth::None, Principal::Open) | (Auth::Bearer, Principal::Known { .. }) => true,
@@ -82,7 +82,7 @@ impl Endpoint {
         if request.method == "POST" {
             check_content_type(request)?;
         }
-        let reader = kick_off::Reader::new(&self.config, operation, request);
+        let reader = kick_off::Reader::new(&self.config, self.definitions(), operation, request);
         // For POST the URL alone is the request: its parameters are in the body (BD-MAN-04).
         let target = if request.method == "POST" { Target::parse(request.target).path } else { request.target };
         let kick_off = kick_off::read(reader, request, level, format!("{}{target}", self.config.origin()))?;

@@ -39,8 +39,13 @@ pub(crate) struct Reader<'d> {
 }
 
 impl<'d> Reader<'d> {
-    pub(crate) fn new(config: &'d EndpointConfig, operation: Operation, request: &Request<'_>) -> Self {
-        let (edition, definitions, vendor) = (config.edition, config.definitions(), &config.vendor_parameters);
+    pub(crate) fn new(
+        config: &'d EndpointConfig,
+        definitions: Definitions<'d>,
+        operation: Operation,
+        request: &Request<'_>,
+    ) -> Self {
+        let (edition, vendor) = (config.edition, &config.vendor_parameters);
         let lenient = Prefer::of(request).handling == Some(Handling::Lenient);
         Self { edition, definitions, operation, vendor, lenient, problems: Vec::new(), notices: Vec::new() }
     }

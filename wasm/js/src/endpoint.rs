@@ -136,6 +136,10 @@ export interface EndpointConfig {
   withheldLabels?: string[];
   /** Whether every export is given a set of vetoes. */
   vetoes?: boolean;
+  /** Whether `_typeFilter` knows the search parameters that US Core adds to R4; it does by default. */
+  usCoreSearchParameters?: boolean;
+  /** SearchParameter resources, or Bundles of them, that `_typeFilter` knows besides. */
+  searchParameters?: object[];
   /** `date` of the CapabilityStatement, a FHIR date. */
   published?: string;
 }

@@ -142,6 +142,8 @@ export interface ExportPlan {
   level: Level;
   types: "all" | { only: string[] } | { allBut: string[] };
   typeFilters: string[];
+  /** The rows of the deployment's own search parameters that the queries ask by. */
+  searchParameters?: string;
   since: Instant | null;
   until: Instant | null;
   undatedIncluded: boolean;

@@ -12,6 +12,8 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod token;
+#[cfg(test)]
+mod uses;
 
 use std::collections::BTreeMap;
 

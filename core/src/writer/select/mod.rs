@@ -127,7 +127,7 @@ fn queries(
     plan: &ExportPlan,
     now: crate::Timestamp,
 ) -> Result<(RootNames, BTreeMap<ResourceType, TypeProgram>), WriterError> {
-    let definitions = plan.definitions();
+    let definitions = plan.search_definitions();
     let sources: Vec<_> = plan.type_filters.iter().map(|query| TypeFilterSource::Post(query)).collect();
     // A query's own text is one value of the 3.0 grammar, whatever edition it came in.
     let queries = type_filter::parse(&sources, Edition::Stu3, &definitions).map_err(|_| WriterError::TypeFilter)?;
