@@ -68,6 +68,14 @@ impl<'d> Branch<'d> {
         first.into_iter().chain(properties.split(',').filter(|property| !property.is_empty()))
     }
 
+    /// The property that the route ends at; none if that is a condition, a test or the resource.
+    pub(super) fn last_property(&self) -> Option<&'d str> {
+        match self.route {
+            Route::Path(path) | Route::FromResource(path) => path.rsplit('.').next().filter(|name| !name.is_empty()),
+            Route::HoldsOtherThanFalse(_) => None,
+        }
+    }
+
     pub(super) fn is_resource(&self) -> bool {
         matches!(self.route, Route::Path(""))
     }

@@ -119,6 +119,11 @@ impl<'d> SearchParameter<'d> {
         branches.map(|branch| branch.kind).collect::<BTreeSet<_>>().into_iter()
     }
 
+    /// Whether all of its values are found in elements of that name.
+    pub(crate) fn ends_at(&self, element: &str) -> bool {
+        self.expression.branches().all(|branch| branch.last_property() == Some(element))
+    }
+
     /// The types of a composite's parts, in the order in which a query gives their values; none for other parameters.
     pub fn component_types(&self) -> impl Iterator<Item = ParameterType> + use<'d> {
         self.component_iter().map(|(parameter_type, _)| parameter_type)

@@ -98,8 +98,9 @@ impl<'d> Compiler<'_, 'd> {
             ParameterType::Number => rule_or_missing(Rule::Number, name, "number"),
             ParameterType::Quantity => rule_or_missing(Rule::Quantity, name, "quantity"),
             ParameterType::Reference => reference_rule(name, &parameter),
-            ParameterType::Special => Err(TypeFilterErrorKind::Undecidable(Undecidable::NoExpression)),
-            ParameterType::String => string_rule(name),
+            // R4 has one, and how to measure distances is for nobody's own parameter to say.
+            ParameterType::Special => Err(TypeFilterErrorKind::Undecidable(Undecidable::Position)),
+            ParameterType::String => string_rule(name, &parameter),
             ParameterType::Token => token_rule(name, &parameter),
             ParameterType::Uri => uri_rule(name),
         };
@@ -234,13 +235,17 @@ pub(super) fn is_supported(parameter: &SearchParameter<'_>) -> bool {
     has_values && undecidable_code(parameter.code()).is_none()
 }
 
+/// Whether a parameter's meaning is in that code, and is none that one resource decides.
+pub(crate) fn is_reserved(code: &str) -> bool {
+    undecidable_code(code).is_some()
+}
+
 fn undecidable_code(code: &str) -> Option<Undecidable> {
     Some(match code {
         "_content" | "_text" => Undecidable::Text,
         "_filter" => Undecidable::FilterExpression,
         "_list" => Undecidable::List,
         "_query" => Undecidable::NamedQuery,
-        "near" => Undecidable::Position,
         "phonetic" => Undecidable::Phonetic,
         _ => return None,
     })
@@ -298,9 +303,9 @@ fn reference_rule<'n>(
     }
 }
 
-fn string_rule<'n>(name: &ParameterName) -> Result<Rule<'n>, TypeFilterErrorKind> {
+fn string_rule<'n>(name: &ParameterName, parameter: &SearchParameter<'_>) -> Result<Rule<'n>, TypeFilterErrorKind> {
     match name.modifier {
-        None if name.code == "family" => Ok(Rule::Name),
+        None if parameter.ends_at("family") => Ok(Rule::Name),
         None => Ok(Rule::String(TextRule::StartsWith)),
         Some(Modifier::Contains) => Ok(Rule::String(TextRule::Contains)),
         Some(Modifier::Exact) => Ok(Rule::String(TextRule::Exact)),
@@ -316,7 +321,7 @@ fn token_rule<'n>(name: &'n ParameterName, parameter: &SearchParameter<'_>) -> R
     let (has_types, has_labels) = (parameter.kinds().any(has_type), parameter.kinds().any(has_label));
     match name.modifier {
         None | Some(Modifier::Not) if name.code == "_id" => Ok(Rule::Id),
-        None | Some(Modifier::Not) if is_contact_point(&name.code) => Ok(Rule::ContactPoint),
+        None | Some(Modifier::Not) if parameter.kinds().all(|kind| kind == "ContactPoint") => Ok(Rule::ContactPoint),
         None | Some(Modifier::Not) if parameter.kinds().all(|kind| kind == "boolean") => Ok(Rule::Boolean),
         None | Some(Modifier::Not) => Ok(Rule::Token),
         Some(Modifier::Missing) => Ok(Rule::Missing),
@@ -344,11 +349,6 @@ fn has_type(kind: &str) -> bool {
 /// Whether values of that FHIR type hold words that people read besides the code.
 fn has_label(kind: &str) -> bool {
     matches!(kind, "CodeableConcept" | "Coding" | "Identifier")
-}
-
-/// The token parameters of R4 whose values are ContactPoints, in every resource type that has them.
-fn is_contact_point(code: &str) -> bool {
-    matches!(code, "contact" | "email" | "phone" | "telecom")
 }
 
 fn uri_rule<'n>(name: &ParameterName) -> Result<Rule<'n>, TypeFilterErrorKind> {

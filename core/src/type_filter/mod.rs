@@ -36,6 +36,7 @@ use crate::Edition;
 use crate::definitions::Definitions;
 
 pub use ast::{Criterion, Link, Modifier, ParameterName, Query, ValueText};
+pub(crate) use compile::is_reserved;
 pub use error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm};
 pub use program::{Filter, FilterContext};
 pub(crate) use program::{Progress, TypeProgram};

@@ -1,4 +1,5 @@
-//! Why a definition of a search parameter cannot be used. Definitions are no patient data, so errors show what they hold.
+//! Why a definition of a search parameter cannot be used. Of what was given errors show names, and those cut short: what
+//! is no definition may be anything.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ pub struct DefineError {
 /// What is wrong with a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefineErrorKind {
-    /// Not JSON, or a member of another kind than FHIR has; says which.
+    /// Not JSON, or a member of another kind than FHIR has; says where.
     Json(String),
     /// A resource of this type where a SearchParameter, or a Bundle of them, is wanted.
     ResourceType(String),
@@ -20,6 +21,8 @@ pub enum DefineErrorKind {
     Missing(&'static str),
     /// The code is not one that a query can name.
     Code,
+    /// A code that FHIR has given a meaning which is not that of an expression.
+    Reserved,
     /// No type of search parameters, or one that no value can be compared by.
     ParameterType(String),
     /// The values are to be compared in this way, which is none that one resource decides.
@@ -30,8 +33,8 @@ pub enum DefineErrorKind {
     NoElementTypes,
     /// The expression, or that of a component, lies outside the subset.
     Expression {
-        /// The whole expression.
-        expression: String,
+        /// Of which component, from 0, if it is not the parameter's own.
+        component: Option<usize>,
         /// What is wrong with it, and where.
         error: ExpressionError,
     },
@@ -122,7 +125,7 @@ pub enum ExpressionProblem {
 
 impl DefineError {
     pub(super) fn new(parameter: &str, kind: DefineErrorKind) -> Self {
-        Self { parameter: parameter.to_owned(), kind: Box::new(kind) }
+        Self { parameter: name(parameter), kind: Box::new(kind) }
     }
 
     /// The parameter by its URL, else its code; empty if the definition has neither.
@@ -183,14 +186,19 @@ impl fmt::Display for DefineErrorKind {
             }
             Self::Missing(member) => write!(f, "`{member}` is missing"),
             Self::Code => f.write_str("`code` must be letters, digits, `-` and `_`, and begin with a letter or `_`"),
+            Self::Reserved => {
+                f.write_str("`code` is one that FHIR gives a meaning of its own, which no expression has")
+            }
             Self::ParameterType(found) => write!(f, "`type` is `{found}`, by which no value is compared"),
             Self::Usage(usage) => write!(f, "its values are to be compared as `{usage}`, which is not supported"),
             Self::UnknownResourceType(name) => write!(f, "`{name}` is no resource type of this FHIR version"),
             Self::NoElementTypes => f.write_str(
                 "the definitions of this FHIR version have no types of elements to read the expression with",
             ),
-            Self::Expression { expression, error } => {
-                write!(f, "the expression `{expression}`, byte {}: {error}", error.position)?;
+            Self::Expression { component, error } => {
+                f.write_str("the expression")?;
+                component.map_or(Ok(()), |place| write!(f, " of component {}", place + 1))?;
+                write!(f, ", byte {}: {error}", error.position)?;
                 if error.is_outside_subset() { write!(f, "; the subset has {SUBSET}") } else { Ok(()) }
             }
             Self::Components => f.write_str("`component` is for parameters of type `composite` only"),
@@ -242,9 +250,21 @@ impl fmt::Display for ExpressionProblem {
     }
 }
 
+/// A name that was given, as errors show it: to the first character that no name has, and not without end. A symbol shows
+/// whole.
+pub(super) fn name(given: &str) -> String {
+    let is_of_name = |character: &char| character.is_ascii_alphanumeric() || "-_.:/$%#[]".contains(*character);
+    let name: String = given.chars().take_while(is_of_name).take(NAME_MAX).collect();
+    let is_symbol = given.len() <= 2 && given.bytes().all(|byte| byte.is_ascii_punctuation());
+    if is_symbol || name.len() == given.len() { given.to_owned() } else { name + "…" }
+}
+
 fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ")
 }
+
+/// A URL and then some.
+const NAME_MAX: usize = 120;
 
 /// For those who meet its border.
 const SUBSET: &str = "paths of elements joined by `|`, casts (`as`, `.as()`, `.ofType()`), `[0]`, `.extension('url')`, \

@@ -18,10 +18,11 @@ mod uses;
 use std::collections::BTreeMap;
 
 use super::parameter::{ParameterType, SearchParameter};
-use crate::Definitions;
+use crate::{Definitions, type_filter::is_reserved};
 
 pub use error::{DefineError, DefineErrorKind, ExpressionError, ExpressionProblem};
 
+use error::name;
 use resource::Definition;
 use row::Surroundings;
 
@@ -119,7 +120,8 @@ impl<'d> SearchParameterSet<'d> {
         if !self.definitions.has_element_types() {
             return Err(DefineErrorKind::NoElementTypes);
         }
-        if definition.expression.as_ref().is_some_and(|expression| expression.len() > EXPRESSION_BYTES_MAX) {
+        let components = definition.component.iter().map(|component| &component.expression);
+        if definition.expression.iter().chain(components).any(|expression| expression.len() > EXPRESSION_BYTES_MAX) {
             return Err(DefineErrorKind::TooMuch("the expression is longer than 32 KiB"));
         }
         if !self.keeps_all {
@@ -128,7 +130,7 @@ impl<'d> SearchParameterSet<'d> {
         for base in &definition.base {
             let is_known = self.definitions.resource_type(base).is_some() || ABSTRACT.contains(&base.as_str());
             if !is_known {
-                return Err(DefineErrorKind::UnknownResourceType(base.clone()));
+                return Err(DefineErrorKind::UnknownResourceType(name(base)));
             }
             let component_type = |url: &str, base: &str| self.component_type(url, base);
             let surroundings = Surroundings {
@@ -147,7 +149,7 @@ impl<'d> SearchParameterSet<'d> {
         let known = self.definitions.search_row(base, code).or_else(|| self.rows.get(&key).map(String::as_str));
         match known {
             Some(known) if known == row => return Ok(()),
-            Some(_) => return Err(DefineErrorKind::Clash { resource_type: base.to_owned() }),
+            Some(_) => return Err(DefineErrorKind::Clash { resource_type: name(base) }),
             None => {}
         }
         self.bytes += base.len() + code.len() + row.len() + "\t\t\n".len();
@@ -173,10 +175,13 @@ impl<'d> SearchParameterSet<'d> {
 /// What a query could never ask is better refused when it is defined.
 fn check_can_be_asked(definition: &Definition, parameter_type: ParameterType) -> Result<(), DefineErrorKind> {
     if let Some(usage) = definition.usage.as_ref().filter(|usage| *usage != "normal") {
-        return Err(DefineErrorKind::Usage(usage.clone()));
+        return Err(DefineErrorKind::Usage(name(usage)));
+    }
+    if is_reserved(&definition.code) {
+        return Err(DefineErrorKind::Reserved);
     }
     if parameter_type == ParameterType::Special {
-        return Err(DefineErrorKind::ParameterType(definition.parameter_type.clone()));
+        return Err(DefineErrorKind::ParameterType(name(&definition.parameter_type)));
     }
     definition.expression.as_ref().map(|_| ()).ok_or(DefineErrorKind::Missing("expression"))
 }

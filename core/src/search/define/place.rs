@@ -1,7 +1,7 @@
 //! From a branch of an expression to the JSON properties on its way and the FHIR types at its end.
 
 use super::{
-    error::{ExpressionError, ExpressionProblem},
+    error::{ExpressionError, ExpressionProblem, name as shown},
     syntax::{Branch, Element, Filter, Named},
 };
 use crate::{Definitions, search::nearest};
@@ -135,7 +135,7 @@ impl<'d> Place<'d> {
         self.rows().find_map(|row| types_in(row, element.text, any)).ok_or_else(|| {
             let names = self.rows().flat_map(groups).flat_map(|(_, elements)| elements);
             let nearest = nearest(element.text, names.map(|name| name.strip_suffix("[x]").unwrap_or(name)));
-            let (name, of, nearest) = (element.text.to_owned(), self.key.clone(), nearest.map(str::to_owned));
+            let (name, of, nearest) = (shown(element.text), self.key.clone(), nearest.map(str::to_owned));
             ExpressionError::new(ExpressionProblem::UnknownElement { name, of, nearest }, element.position)
         })
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::error::{DefineError, DefineErrorKind};
+use super::error::{DefineError, DefineErrorKind, name};
 use crate::search::ParameterType;
 
 /// A SearchParameter of R4, R4B or R5. What else it says is not used.
@@ -63,17 +63,22 @@ pub(super) fn read(json: &str) -> Result<Vec<Definition>, DefineError> {
                 let typed: Typed = from_json(entry.resource.get())?;
                 match typed.resource_type.as_str() {
                     "SearchParameter" => from_json(entry.resource.get()),
-                    _ => Err(DefineError::new("", DefineErrorKind::ResourceType(typed.resource_type))),
+                    _ => Err(DefineError::new("", DefineErrorKind::ResourceType(name(&typed.resource_type)))),
                 }
             });
             definitions.collect()
         }
-        _ => Err(DefineError::new("", DefineErrorKind::ResourceType(typed.resource_type))),
+        _ => Err(DefineError::new("", DefineErrorKind::ResourceType(name(&typed.resource_type)))),
     }
 }
 
 fn from_json<'j, T: Deserialize<'j>>(json: &'j str) -> Result<T, DefineError> {
-    serde_json::from_str(json).map_err(|error| DefineError::new("", DefineErrorKind::Json(error.to_string())))
+    serde_json::from_str(json).map_err(|error| {
+        // Its own words show the value.
+        let what = if error.is_data() { "a member of another kind than FHIR has" } else { "a mistake in the JSON" };
+        let what = format!("{what} before line {}, column {}", error.line(), error.column());
+        DefineError::new("", DefineErrorKind::Json(what))
+    })
 }
 
 impl Definition {
@@ -99,6 +104,6 @@ impl Definition {
             return Err(DefineErrorKind::Code);
         }
         let parameter_type = ParameterType::read(&self.parameter_type);
-        parameter_type.ok_or_else(|| DefineErrorKind::ParameterType(self.parameter_type.clone()))
+        parameter_type.ok_or_else(|| DefineErrorKind::ParameterType(name(&self.parameter_type)))
     }
 }

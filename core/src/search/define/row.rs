@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    error::{DefineErrorKind, ExpressionError, ExpressionProblem},
+    error::{DefineErrorKind, ExpressionError, ExpressionProblem, name},
     place::{Place, is_text},
     resource::{ComponentDefinition, Definition},
     syntax::{Branch, Start, branches},
@@ -46,11 +46,11 @@ impl RowBuilder<'_, '_> {
             (_, false) => return Err(DefineErrorKind::Components),
         }
         let (expression, contexts) = match self.definition.expression.as_deref() {
-            Some(expression) => self.expression(&resource, expression).map_err(|error| located(expression, error))?,
+            Some(expression) => self.expression(&resource, expression).map_err(|error| located(None, error))?,
             None => (String::new(), Vec::new()),
         };
-        let components =
-            self.definition.component.iter().map(|component| self.component(&resource, &contexts, component));
+        let components = self.definition.component.iter().enumerate();
+        let components = components.map(|(place, component)| self.component(&resource, &contexts, place, component));
         let components = components.collect::<Result<Vec<_>, _>>()?.join(";");
         let (parameter_type, targets) = (self.parameter_type.as_str(), self.targets()?);
         Ok(format!("{parameter_type}\t{expression}\t{targets}\t{components}"))
@@ -104,7 +104,7 @@ impl RowBuilder<'_, '_> {
     /// An expression must find what the parameter's type compares.
     fn check(&self, texts: &Texts) -> Result<(), ExpressionError> {
         if texts.texts.is_empty() {
-            return Err(ExpressionError::new(ExpressionProblem::NoBranch(self.base.to_owned()), 0));
+            return Err(ExpressionError::new(ExpressionProblem::NoBranch(name(self.base)), 0));
         }
         if self.surroundings.keeps_all || texts.kinds.iter().any(|kind| compares(self.parameter_type, kind)) {
             return Ok(());
@@ -118,13 +118,14 @@ impl RowBuilder<'_, '_> {
         &self,
         resource: &Place<'_>,
         contexts: &[Place<'_>],
+        place: usize,
         component: &ComponentDefinition,
     ) -> Result<String, DefineErrorKind> {
         let parameter_type = (self.surroundings.component_type)(&component.definition, self.base);
         let parameter_type =
-            parameter_type.ok_or_else(|| DefineErrorKind::UnknownComponent(component.definition.clone()))?;
+            parameter_type.ok_or_else(|| DefineErrorKind::UnknownComponent(name(&component.definition)))?;
         let expression = component_expression(resource, contexts, &component.expression, parameter_type);
-        let expression = expression.map_err(|error| located(&component.expression, error))?;
+        let expression = expression.map_err(|error| located(Some(place), error))?;
         Ok(format!("{}={expression}", parameter_type.as_str()))
     }
 
@@ -136,7 +137,7 @@ impl RowBuilder<'_, '_> {
         let definitions = self.surroundings.definitions;
         let targets: BTreeSet<&str> = self.definition.target.iter().map(String::as_str).collect();
         if let Some(unknown) = targets.iter().find(|target| definitions.resource_type(target).is_none()) {
-            return Err(DefineErrorKind::UnknownResourceType((*unknown).to_owned()));
+            return Err(DefineErrorKind::UnknownResourceType(name(unknown)));
         }
         // Nothing refers to Parameters, which are never stored.
         let is_any = definitions.resource_types().all(|name| name == "Parameters" || targets.contains(name));
@@ -168,7 +169,7 @@ fn component_expression(
 fn test(resource: &Place<'_>, branch: &Branch<'_>) -> Result<String, ExpressionError> {
     if let Some(second) = branch.elements.get(1) {
         let expected = "an element of the resource itself before `exists()`";
-        let problem = ExpressionProblem::Unexpected { found: Some(second.name.text.to_owned()), expected };
+        let problem = ExpressionProblem::Unexpected { found: Some(name(second.name.text)), expected };
         return Err(ExpressionError::new(problem, second.name.position));
     }
     let places = resource.follow(branch, &[])?;
@@ -182,8 +183,8 @@ fn text(branch: &Branch<'_>, place: &Place<'_>) -> String {
     format!("{start}{}:{}{target}", place.path, place.kind)
 }
 
-fn located(expression: &str, error: ExpressionError) -> DefineErrorKind {
-    DefineErrorKind::Expression { expression: expression.to_owned(), error }
+fn located(component: Option<usize>, error: ExpressionError) -> DefineErrorKind {
+    DefineErrorKind::Expression { component, error }
 }
 
 /// The branches of a compact expression, once each, in the order of the definition.

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use super::{
-    error::{ExpressionError, ExpressionProblem},
+    error::{ExpressionError, ExpressionProblem, name as shown},
     token::{Token, TokenKind, tokens},
 };
 
@@ -89,7 +89,7 @@ pub(super) fn branches<'e>(
         let root = tokens.iter().find(|token| token.kind != TokenKind::Symbol("("));
         let start = match root.map(|token| (token, token.kind)) {
             Some((token, TokenKind::Name(name))) if is_type(name) => match start(name) {
-                Start::Nowhere => return Err(token.problem(ExpressionProblem::UnknownType(name.to_owned()))),
+                Start::Nowhere => return Err(token.problem(ExpressionProblem::UnknownType(shown(name)))),
                 start => start,
             },
             _ => Start::Here,
@@ -213,7 +213,7 @@ impl<'e> Parser<'_, 'e> {
                 self.expect(")", "`)`")?;
                 condition.map_or(Ok(()), |condition| filter(branch, condition, name.position))
             }
-            other => Err(ExpressionError::new(ExpressionProblem::UnknownFunction(other.to_owned()), name.position)),
+            other => Err(ExpressionError::new(ExpressionProblem::UnknownFunction(shown(other)), name.position)),
         }
     }
 
@@ -331,7 +331,7 @@ impl<'e> Parser<'_, 'e> {
 
     fn unexpected_at(&self, position: usize, expected: &'static str) -> ExpressionError {
         let rest = self.expression.get(position..).unwrap_or_default();
-        let found = tokens(rest).first().and_then(|token| rest.get(..token.length)).map(str::to_owned);
+        let found = tokens(rest).first().and_then(|token| rest.get(..token.length)).map(shown);
         ExpressionError::new(ExpressionProblem::Unexpected { found, expected }, position)
     }
 }
@@ -461,7 +461,7 @@ mod tests {
             ("Group.telecom[0].where(use='home')", 17, "a second condition on one element"),
             ("Group.telecom.where(system!='phone')", 26, "`!=` where `resolve() is Type`, `element='text'` or"),
             ("Group.telecom.where(system=\"phone\")", 27, "`\"` where a text in single quotes is expected"),
-            ("Group.telecom.where(system='it''s')", 31, "`'s'` where `)` is expected"),
+            ("Group.telecom.where(system='it''s')", 31, "`…` where `)` is expected"),
             ("Group.telecom.where(system='a|b')", 27, "a text that is empty or has a control character or one of"),
             ("Group.telecom[first]", 14, "`first` where a number"),
             ("Group.telecom[99999]", 14, "`99999` where a number"),

@@ -1,5 +1,6 @@
 //! What definitions become, and how they fail.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -144,8 +145,26 @@ fn errors_say_what_and_where() {
         ),
     ] {
         let shown = refused(parameter_type, base, expression);
-        assert!(shown.starts_with("search parameter `http://x/own`: the expression"), "{shown}");
+        assert!(shown.starts_with("search parameter `http://x/own`: the expression, byte "), "{shown}");
         assert!(shown.contains(text), "{expression}: {shown}");
+    }
+}
+
+#[test]
+fn errors_show_no_more_than_names() {
+    let mut set = SearchParameterSet::new(Definitions::R4);
+    let mut error = |json: &str| set.add(json).unwrap_err().to_string();
+    let shown = error(r#"{"resourceType":"SearchParameter","base":"Peter Chalmers"}"#);
+    assert_eq!(
+        shown,
+        "search parameter: not the JSON of a definition: a member of another kind than FHIR has before line 1, column 57"
+    );
+    assert!(!error(r#"{"resourceType":"Peter Chalmers"}"#).contains("Chalmers"));
+    let long = format!(r#"{{"resourceType":"SearchParameter","code":"{}"}}"#, "x".repeat(5000));
+    assert!(error(&long).len() < 300);
+    for expression in ["Patient.name 'Chalmers'", "'Chalmers'", "Patient.name.where(use='Chal;mers')"] {
+        let shown = refused("string", "Patient", expression);
+        assert!(!shown.contains("Chal"), "{shown}");
     }
 }
 
@@ -161,6 +180,8 @@ fn definitions_must_be_whole() {
         ("code", json!(""), DefineErrorKind::Missing("code")),
         ("code", json!("a:b"), DefineErrorKind::Code),
         ("code", json!("a\tb"), DefineErrorKind::Code),
+        ("code", json!("phonetic"), DefineErrorKind::Reserved),
+        ("code", json!("_list"), DefineErrorKind::Reserved),
         ("type", json!(""), DefineErrorKind::Missing("type")),
         ("type", json!("special"), DefineErrorKind::ParameterType("special".into())),
         ("type", json!("tokens"), DefineErrorKind::ParameterType("tokens".into())),
@@ -282,4 +303,105 @@ fn added_parameters_find_their_values() {
     assert!(codes.contains(&"own") && codes.contains(&"gender") && codes.contains(&"_id"));
     assert_eq!(definitions.search_parameter("Group", "own").map(|parameter| parameter.code()), None);
     assert_eq!(Definitions::R4.search_parameter("Patient", "own").map(|parameter| parameter.code()), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Whatever is added, it is taken, or refused in bounded words that show nothing but names.
+    #[test]
+    fn anything_may_be_added(text in anything()) {
+        let mut set = SearchParameterSet::new(Definitions::R4);
+        let before = set.to_table();
+        match set.add(&text) {
+            Ok(()) => {
+                let mut loaded = SearchParameterSet::new(Definitions::R4);
+                loaded.add_table(&set.to_table()).unwrap();
+                prop_assert_eq!(loaded.to_table(), set.to_table());
+            }
+            Err(error) => {
+                let shown = error.to_string();
+                prop_assert!(shown.len() < 2000, "{}", shown);
+                // Only texts between quotes and what is no name hold these.
+                prop_assert!(!shown.contains("s3cret!"), "{}", shown);
+                prop_assert_eq!(set.to_table(), before);
+            }
+        }
+        let _ = set.add_table(&text).map_err(|error| error.to_string());
+    }
+}
+
+/// Text, JSON of any shape, and definitions whose members and expressions are of the right words in any order.
+fn anything() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "Patient",
+        "Observation",
+        "Resource",
+        ".",
+        ".",
+        ".",
+        "name",
+        "value",
+        "extension",
+        "contact",
+        "telecom",
+        "(",
+        ")",
+        "where",
+        "as",
+        "ofType",
+        "resolve",
+        "is",
+        "exists",
+        "and",
+        "!=",
+        "=",
+        "'s3cret!'",
+        "'phone'",
+        "'",
+        "[0]",
+        "|",
+        "false",
+        "%resource",
+        "system",
+        "Quantity",
+        " ",
+        "é",
+        "s3cret!",
+        "\\",
+        "\t",
+    ]);
+    let expression = prop::collection::vec(word, 0..24).prop_map(|words| words.concat());
+    let member = prop_oneof![
+        3 => expression.prop_map(|text| json!(text)),
+        1 => Just(json!(["Patient", "Observation"])),
+        1 => prop::sample::select(vec!["token", "string", "composite", "reference", "special", "s3cret!"]).prop_map(|text| json!(text)),
+        1 => Just(json!({ "definition": "s3cret!", "expression": 1 })),
+        1 => any::<i64>().prop_map(|number| json!(number)),
+    ];
+    let names =
+        ["resourceType", "url", "code", "type", "base", "expression", "target", "component", "xpathUsage", "entry"];
+    let changes = prop::collection::vec((prop::sample::select(names.to_vec()), member.clone()), 0..3);
+    let changed = (changes, member).prop_map(|(changes, expression)| {
+        let mut resource = definition("token", "Patient", "");
+        resource["expression"] = expression;
+        for (name, value) in changes {
+            resource[name] = value;
+        }
+        resource
+    });
+    let bundle = prop::collection::vec(changed.clone(), 0..3).prop_map(|resources| {
+        let entries: Vec<_> = resources.into_iter().map(|resource| json!({ "resource": resource })).collect();
+        json!({ "resourceType": "Bundle", "entry": entries })
+    });
+    prop_oneof![
+        1 => any::<String>(),
+        8 => changed.prop_map(|resource| resource.to_string()),
+        2 => bundle.prop_map(|resource| resource.to_string()),
+        1 => (bundle_text(), 0_usize..400).prop_map(|(text, at)| text.chars().take(at).collect()),
+    ]
+}
+
+fn bundle_text() -> impl Strategy<Value = String> {
+    Just(json!({ "resourceType": "Bundle", "entry": [{ "resource": definition("token", "Patient", "Patient.gender") }] }).to_string())
 }
