@@ -60,17 +60,35 @@ pub struct SetBuilder {
     texts_max: usize,
     /// A line that was cut between two pushes.
     begun: Vec<u8>,
+    /// What went wrong: a set that lacks something must not be taken for a whole one.
+    failed: Option<SetError>,
 }
 
 impl SetBuilder {
     /// A builder of at most so many texts.
     pub fn new(wanted: SetWanted, texts_max: usize) -> Self {
-        Self { wanted, texts: TextsBuilder::default(), latest: BTreeMap::new(), texts_max, begun: Vec::new() }
+        Self {
+            wanted,
+            texts: TextsBuilder::default(),
+            latest: BTreeMap::new(),
+            texts_max,
+            begun: Vec::new(),
+            failed: None,
+        }
     }
 
     /// Adds what [`Output::Found`](crate::writer::Output::Found) holds, or texts of your own, each ended by a line feed.
-    /// May be cut anywhere.
+    /// May be cut anywhere. After an error nothing more is taken and no block is made.
     pub fn push(&mut self, found: &[u8]) -> Result<(), SetError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let taken = self.take(found);
+        self.failed = taken.err();
+        taken
+    }
+
+    fn take(&mut self, found: &[u8]) -> Result<(), SetError> {
         let mut rest = found;
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
@@ -92,6 +110,9 @@ impl SetBuilder {
 
     /// The block.
     pub fn seal(mut self) -> Result<Vec<u8>, SetError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         if !self.begun.is_empty() {
             return Err(SetError(TextsError::Malformed));
         }
@@ -180,6 +201,7 @@ mod tests {
         let mut builder = SetBuilder::new(SetWanted::Vetoes, 1);
         builder.push(b"Patient/1\n").unwrap();
         assert!(builder.push(b"Patient/2\n").is_err());
+        assert!(builder.push(b"").is_err() && builder.seal().is_err(), "a part of a set is none");
         let mut builder = SetBuilder::new(SetWanted::Collected(Collection::LatestProvenance), 10);
         assert!(builder.push(b"Patient/1\n").is_err());
         let mut builder = SetBuilder::new(SetWanted::Vetoes, 10);

@@ -25,6 +25,7 @@ pub(super) struct Collector<'p> {
     collection: Collection,
     selector: Selector<'p>,
     supporting: Supporting,
+    disclosure: Disclosure,
     base_url: String,
     /// What was said of late, so that a set is not told the same thing for each line.
     recent: BTreeSet<String>,
@@ -48,6 +49,7 @@ impl<'p> Collector<'p> {
             collection,
             selector: Selector::new(&asked, population, Validation::default())?,
             supporting: plan.supporting.clone(),
+            disclosure: Disclosure::new(plan),
             base_url: plan.base_url.clone(),
             recent: BTreeSet::new(),
         })
@@ -67,6 +69,8 @@ impl<'p> Collector<'p> {
                     self.look_for_references(line, found);
                 }
             }
+            // One that is withheld must not take the place of one that is not.
+            Collection::LatestProvenance if self.disclosure.withholds(line, sets) => {}
             Collection::LatestProvenance => {
                 let recorded = root_text(line, "recorded").and_then(|text| Timestamp::parse_instant(&text).ok());
                 // One without a readable instant is older than any with one. Nanoseconds, so that texts compare as times.
@@ -101,10 +105,35 @@ pub(super) struct Context {
     /// Lets through what refers to any patient.
     of_patients: Option<Selector<'static>>,
     latest: bool,
-    listed: bool,
-    export_shared: bool,
+    disclosure: Disclosure,
+    base_url: String,
+}
+
+/// Keeps back the Provenance that also tells of patients who are not part of the export (BD-PAT-02).
+struct Disclosure {
+    /// Whether there are such patients, and the deployment keeps back what is theirs too.
+    is_kept: bool,
     definitions: Definitions<'static>,
     base_url: String,
+}
+
+impl Disclosure {
+    fn new(plan: &ExportPlan) -> Self {
+        Self {
+            is_kept: plan.has_listed_patients() && !plan.export_shared,
+            definitions: plan.definitions(),
+            base_url: plan.base_url.clone(),
+        }
+    }
+
+    fn withholds(&self, line: &[u8], sets: &[Set<'_>]) -> bool {
+        let is_of_others = |target: String| {
+            let resource_type = target.split('/').next().unwrap_or_default();
+            (resource_type == "Patient" || self.definitions.in_patient_compartment(resource_type))
+                && !has(sets, Collection::Compartment, &target)
+        };
+        self.is_kept && targets(line, &self.base_url).any(is_of_others)
+    }
 }
 
 impl Context {
@@ -130,9 +159,7 @@ impl Context {
             supporting: selector(&others, supporting)?,
             of_patients: selector(&ExportPlan { level: Level::AllPatients, ..others }, supporting)?,
             latest: plan.provenance == Provenance::Latest,
-            listed: plan.has_listed_patients(),
-            export_shared: plan.export_shared,
-            definitions: plan.definitions(),
+            disclosure: Disclosure::new(plan),
             base_url: plan.base_url.clone(),
         })
     }
@@ -159,13 +186,7 @@ impl Context {
         } else {
             targets(line, &self.base_url).any(|target| has(sets, Collection::Subjects, &target))
         };
-        let is_of_others = |target: String| {
-            let resource_type = target.split('/').next().unwrap_or_default();
-            (resource_type == "Patient" || self.definitions.in_patient_compartment(resource_type))
-                && !has(sets, Collection::Compartment, &target)
-        };
-        let withheld = self.listed && !self.export_shared && targets(line, &self.base_url).any(is_of_others);
-        chosen && !withheld
+        chosen && !self.disclosure.withholds(line, sets)
     }
 }
 

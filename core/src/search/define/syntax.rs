@@ -480,7 +480,7 @@ mod tests {
             ("Group.value | Gruop.name", 14, "`Gruop` is no type of this FHIR version"),
             ("%context.value", 1, "`context` where `%resource`, and no other variable is expected"),
             ("Group.name.where(use='off", 21, "a quote is left open"),
-            ("Group.\u{e9}", 6, "`\u{e9}` where an element"),
+            ("Group.\u{e9}", 6, "`…` where an element"),
         ] {
             let error = branches(expression, start_at("Group")).unwrap_err();
             let shown = error.to_string();

@@ -146,6 +146,18 @@ fn the_latest_provenance_is_one_for_each_resource() {
 }
 
 #[test]
+fn a_provenance_that_is_withheld_takes_no_other_s_place() {
+    // It is the newest of o1, and tells of another patient's Observation too.
+    let newest = r#"{"resourceType":"Provenance","id":"v12","target":[{"reference":"Observation/o1"},{"reference":"Observation/o2"}],"recorded":"2030-01-01T00:00:00Z"}"#;
+    let data = format!("{DATA}{newest}\n")
+        .replace(r#""recorded":"2019-01-01T00:00:00Z""#, r#""recorded":"2030-01-01T00:00:00Z""#);
+    let latest = ExportPlan { provenance: Provenance::Latest, ..group() };
+    let written = resources(&run_pass(&latest, Pass::Context, "", &data));
+    assert!(written.contains(&"Provenance/v1later".to_owned()), "{written:?}");
+    assert!(!written.contains(&"Provenance/v12".to_owned()), "{written:?}");
+}
+
+#[test]
 fn supporting_resources_go_with_what_refers_to_them_and_no_further() {
     let all = ExportPlan { supporting: Supporting::All, types: TypeSelection::All, ..group() };
     let written = export(&all, "");

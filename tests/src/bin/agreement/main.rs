@@ -67,12 +67,12 @@ fn verdicts(resources: &str, questions: &str, out: &mut impl Write) -> Result<()
     })
 }
 
-fn compile(query: &str, context: &FilterContext) -> Result<Filter<'static>, Vec<TypeFilterError>> {
+fn compile(query: &str, context: &FilterContext) -> Result<Filter, Vec<TypeFilterError>> {
     let queries = type_filter::parse(&[TypeFilterSource::Post(query)], Edition::Stu3, &Definitions::R4)?;
     Filter::compile(&queries, &Definitions::R4, context)
 }
 
-fn selected(filter: &Filter<'static>, asked: &[usize], resources: &[Resource<'_>]) -> Result<Vec<usize>> {
+fn selected(filter: &Filter, asked: &[usize], resources: &[Resource<'_>]) -> Result<Vec<usize>> {
     let mut selected = Vec::new();
     for &index in asked {
         let resource = resources.get(index).context("a question is about a resource that is not there")?;

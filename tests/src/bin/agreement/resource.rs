@@ -41,7 +41,7 @@ impl<'l> Resource<'l> {
         found.filter(|found| !matches!(found, Ok((_, found)) if found.is_empty())).collect()
     }
 
-    pub(crate) fn passes(&self, filter: &Filter<'_>) -> bool {
+    pub(crate) fn passes(&self, filter: &Filter) -> bool {
         filter.matches(self.line.as_bytes())
     }
 }
