@@ -187,7 +187,7 @@ fn optional_parameters_are_refused_by_name_or_left_aside() {
     let several = server.get("$export?_elements=Patient.nmae&surprise=1&_until=yesterday&allowPartialManifests=true");
     let each = ["_elements", "surprise", "_until", "allowPartialManifests"];
     assert_eq!(several.expressions(), each, "all are found at once");
-    requirement!(server, "BD-LEN-01");
+    requirement!(server, "BD-LEN-01", "BD-ORG-01");
 }
 
 #[test]
