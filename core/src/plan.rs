@@ -296,19 +296,17 @@ impl ExportPlan {
         if used.iter().all(is_known) { String::new() } else { used.iter().flat_map(|row| [row, "\n"]).collect() }
     }
 
-    /// What a patient-level export leaves out though a client may expect it; said at kick-off and in the manifest.
+    /// What an export leaves out though a client may expect it; said at kick-off and in the manifest.
     ///
     /// The same whether or not there are such data: a statement that depends on what was withheld would disclose it.
     pub fn left_out(&self) -> Option<String> {
-        if !self.level.is_of_patients() {
-            return None;
-        }
-        let shared = self.has_listed_patients() && !self.export_shared;
+        let of_patients = self.level.is_of_patients();
         let left_out = [
-            (SUPPORTING, self.supporting == Supporting::Off),
-            (UNLISTED, matches!(self.supporting, Supporting::Types(_))),
-            (PROVENANCE, !self.has_context_provenance()),
-            (SHARED, shared),
+            (SUPPORTING, of_patients && self.supporting == Supporting::Off),
+            (UNLISTED, of_patients && matches!(self.supporting, Supporting::Types(_))),
+            (PROVENANCE, of_patients && !self.has_context_provenance()),
+            (SHARED, self.has_listed_patients() && !self.export_shared),
+            (WITHHELD, !self.withheld_labels.is_empty() || self.vetoes),
         ];
         let left_out: Vec<_> = left_out.into_iter().filter(|(_, left_out)| *left_out).map(|(text, _)| text).collect();
         (!left_out.is_empty()).then(|| left_out.join("; "))
@@ -323,4 +321,5 @@ const SUPPORTING: &str = "resources outside the Patient compartment that exporte
     Organization, Location, Medication)";
 const UNLISTED: &str = "resources outside the Patient compartment of other types than this server adds to exports";
 const PROVENANCE: &str = "Provenance of exported resources other than Patient";
+const WITHHELD: &str = "resources with security labels that are withheld, or that a patient's consent does not release";
 const SHARED: &str = "resources that are also in the compartment of a patient who is not part of this export";

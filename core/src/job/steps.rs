@@ -234,8 +234,12 @@ impl Job {
         if self.record.state != State::AwaitingPatient {
             return Err(self.record.state.into());
         }
-        narrow(&mut self.record.plan, answers)?;
-        self.prepare(now)
+        // On a copy, so that answers that cannot be applied change nothing.
+        let mut plan = self.record.plan.clone();
+        narrow(&mut plan, answers)?;
+        self.prepare(now)?;
+        self.record.plan = plan;
+        Ok(())
     }
 
     /// Staff have decided about the step that is waited for.

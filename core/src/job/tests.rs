@@ -295,11 +295,14 @@ fn answers_never_widen_an_export() {
     let submit = |answers: Value| {
         let (mut job, _) = ehi(&endpoint);
         let answers = serde_json::from_value(answers).unwrap();
-        job.apply(Command::FormSubmitted { answers }, at(1)).map(|_| job.plan().types.clone())
+        let before = job.clone();
+        let outcome = job.apply(Command::FormSubmitted { answers }, at(1)).map(|_| job.plan().types.clone());
+        assert!(outcome.is_ok() || job == before, "a command that is not taken changes nothing");
+        outcome
     };
     for wrong in [
         json!({ "types": ["Surprise"] }),
-        json!({ "withheldLabels": ["HIV"] }),
+        json!({ "withheldLabels": ["HIV"], "types": ["Patient"] }),
         json!({ "typeFilters": ["Observation?bogus"] , "types": ["nothing"] }),
     ] {
         assert_eq!(submit(wrong.clone()), Err(JobMisuse::Answers), "{wrong}");

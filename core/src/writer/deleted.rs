@@ -1,6 +1,6 @@
 //! Tombstones in, Bundles of deletions out (BD-MAN-22, BD-MAN-25).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::Deserialize;
 
@@ -30,6 +30,10 @@ struct Tombstone<'l> {
     /// The patients in whose compartments it was. Nobody can tell any more by the resource itself.
     #[serde(borrow, default)]
     patients: Vec<Cow<'l, str>>,
+    /// The security labels that it had, each `system|code`. Where labels are withheld they must be said: a deletion
+    /// tells that there was something.
+    #[serde(borrow, default)]
+    labels: Option<Vec<Cow<'l, str>>>,
 }
 
 /// Which deletions are told.
@@ -40,6 +44,9 @@ pub(super) struct Deletions<'p> {
     transaction_time: Timestamp,
     patients: Patients<'p>,
     export_shared: bool,
+    withheld_labels: BTreeSet<String>,
+    /// Whether what may be told depends on labels.
+    labels_count: bool,
 }
 
 enum Patients<'p> {
@@ -63,6 +70,8 @@ impl<'p> Deletions<'p> {
             transaction_time: plan.transaction_time.ok_or(WriterError::NotBegun)?,
             patients,
             export_shared: plan.export_shared,
+            withheld_labels: plan.withheld_labels.clone(),
+            labels_count: plan.vetoes || !plan.withheld_labels.is_empty(),
         })
     }
 
@@ -72,7 +81,7 @@ impl<'p> Deletions<'p> {
             serde_json::error::Category::Data => LineError::WrongShape("tombstone"),
             _ => LineError::NotJson { at: error.column() },
         })?;
-        let Tombstone { resource_type, id, deleted_at, patients } = &tombstone;
+        let Tombstone { resource_type, id, deleted_at, patients, labels } = &tombstone;
         if plan.definitions().resource_type(resource_type).is_none() {
             return Err(LineError::UnknownType);
         }
@@ -85,11 +94,23 @@ impl<'p> Deletions<'p> {
             && deleted_at <= self.transaction_time;
         let vetoed = |text: &str| sets.iter().any(|set| set.contains(text));
         let url = format!("{resource_type}/{id}");
-        let told = self.types.has(resource_type)
-            && in_time
-            && self.belongs(resource_type, id, patients)
-            && !vetoed(&url)
-            && !patients.iter().any(|patient| vetoed(&format!("Patient/{patient}")));
+        let asked_for = self.types.has(resource_type) && in_time && self.belongs(resource_type, id, patients);
+        if !asked_for {
+            return Ok(None);
+        }
+        let labels = match labels {
+            Some(labels) => labels.as_slice(),
+            None if self.labels_count => return Err(LineError::Missing("labels")),
+            None => &[],
+        };
+        let own = (resource_type == "Patient").then_some(id);
+        let of_whom = || patients.iter().chain(own);
+        let told = !vetoed(&url)
+            && !labels.iter().any(|label| self.withheld_labels.contains(label.as_ref()))
+            && !of_whom().any(|patient| {
+                vetoed(&format!("Patient/{patient}"))
+                    || labels.iter().any(|label| vetoed(&format!("Patient/{patient}#{label}")))
+            });
         // One to a line: a Bundle of several would tie a deletion to those that came before it.
         // Type and id were checked above, so nothing in the address needs an escape.
         Ok(told.then(|| {

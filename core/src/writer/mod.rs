@@ -378,7 +378,9 @@ impl<'p> Work<'p> {
                     Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => {
                         vetoes.withholds(resource_type.as_str(), text, sets)
                     }
-                    _ => false,
+                    // A report would tell that it is there.
+                    Ok(Verdict::Later) => vetoes.withholds_line(text, sets),
+                    Ok(Verdict::Out) | Err(_) => false,
                 };
                 match verdict {
                     Err(problem) => shards.report(&report::malformed(place, problem), place),

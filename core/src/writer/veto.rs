@@ -66,17 +66,23 @@ impl Vetoes {
     }
 }
 
-/// `meta.security`, each coding as `system|code`.
+/// `meta.security`, each coding as `system|code`. Of a name that a coding repeats every value counts: readers disagree
+/// which one does, and none may find a label that was not seen here.
 fn labels(line: &[u8]) -> Vec<String> {
     let codings = roots(line, "meta").flat_map(|meta| {
         let security = meta.members().filter(|(name, _)| name.is("security"));
         security.flat_map(|(_, element)| objects(element))
     });
     let label = |coding: Element<'_>| {
-        let first = |name| texts(coding, name).next().unwrap_or_default().into_owned();
-        format!("{}|{}", first("system"), first("code"))
+        let all = |name| {
+            let texts: Vec<String> = texts(coding, name).map(Cow::into_owned).collect();
+            if texts.is_empty() { vec![String::new()] } else { texts }
+        };
+        let codes = all("code");
+        let of_system = |system: String| codes.iter().map(|code| format!("{system}|{code}")).collect::<Vec<_>>();
+        all("system").into_iter().flat_map(of_system).collect::<Vec<_>>()
     };
-    codings.map(label).collect()
+    codings.flat_map(label).collect()
 }
 
 /// The ids of the patients to whom the references at the end of a path lead.

@@ -36,7 +36,8 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
-    /// The folder of NDJSON files: any names that end in .ndjson, any mix of resource types, Group included
+    /// The folder of NDJSON files: any names that end in .ndjson, any mix of resource types, Group included. Files that
+    /// end in .tombstones.ndjson tell of deletions
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Where to listen; port 0 takes a free one

@@ -29,8 +29,8 @@ pub trait Source: Send + Sync {
     /// Whether any of the data is of one of those types. May say yes where it would take long to tell.
     fn has_any_of(&self, resource_types: &BTreeSet<ResourceType>) -> Result<bool>;
 
-    /// The tombstones of a snapshot, from the beginning or from where a checkpoint says: see [`Blocks`] of the deleting
-    /// pass in `docs/architecture.md`. None where deletions are not kept.
+    /// The tombstones of a snapshot, from the beginning or from where a checkpoint says; `docs/architecture.md`
+    /// has their form. None where deletions are not kept.
     fn tombstones(
         &self,
         snapshot: &str,

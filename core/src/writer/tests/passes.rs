@@ -240,3 +240,54 @@ fn elements_trim_what_is_written_and_not_what_is_asked_of_it() {
     let patient = text.lines().find(|line| line.contains("\"p1\"")).unwrap();
     assert!(patient.contains("generalPractitioner") && !patient.contains("SUBSETTED"), "BD-ELEM-07");
 }
+
+#[test]
+fn a_withheld_resource_is_told_by_no_report_and_hidden_by_no_repeated_name() {
+    let labelled = ExportPlan { withheld_labels: ["s|R".to_owned()].into(), ..group() };
+    let later = r#"{"resourceType":"Observation","id":"l","subject":{"reference":"Patient/p1"},"meta":{"lastUpdated":"2099-01-01T00:00:00Z","security":[{"system":"s","code":"R"}]}}"#;
+    assert!(run_pass(&labelled, Pass::Main, "", &format!("{later}\n")).is_empty(), "no report of what is withheld");
+    assert!(!run_pass(&group(), Pass::Main, "", &format!("{later}\n")).is_empty());
+    for security in [
+        r#"{"system":"s","code":"N","code":"R"}"#,
+        r#"{"system":"t","system":"s","code":"R"}"#,
+        r#"{"system":"s","c\u006fde":"R"}"#,
+    ] {
+        let line = format!(
+            r#"{{"resourceType":"Observation","id":"o","subject":{{"reference":"Patient/p1"}},"meta":{{"security":[{security}]}}}}"#
+        );
+        assert!(run_pass(&labelled, Pass::Main, "", &format!("{line}\n")).is_empty(), "{security}");
+    }
+}
+
+#[test]
+fn a_deletion_of_what_is_withheld_is_not_told_and_one_without_labels_is_reported() {
+    let since = Some(Timestamp::parse_instant("2021-01-01T00:00:00Z").unwrap());
+    let plan = ExportPlan { since, withheld_labels: ["s|R".to_owned()].into(), ..group() };
+    let tombstone = |id: &str, patient: &str, labels: &str| {
+        format!(
+            r#"{{"type":"Observation","id":"{id}","deletedAt":"2022-01-01T00:00:00Z","patients":["{patient}"]{labels}}}"#
+        ) + "\n"
+    };
+    let told = |lines: &str| String::from_utf8(run_pass(&plan, Pass::Deleted, "", lines)).unwrap();
+    assert!(told(&tombstone("a", "p1", r#","labels":[]"#)).contains("Observation/a"));
+    assert!(told(&tombstone("b", "p1", r#","labels":["s|R"]"#)).is_empty());
+    let unsaid = told(&tombstone("c", "p1", ""));
+    assert!(unsaid.contains("no `labels`") && !unsaid.contains("Observation/c"), "{unsaid}");
+    assert!(told(&tombstone("d", "p2", "")).is_empty(), "nothing is said of another patient's");
+    let vetoing = ExportPlan { withheld_labels: Default::default(), vetoes: true, ..plan.clone() };
+    let line = tombstone("e", "p1", r#","labels":["s|R"]"#);
+    assert!(run_pass(&vetoing, Pass::Deleted, "Patient/p1#s|R\n", &line).is_empty());
+    assert!(!run_pass(&vetoing, Pass::Deleted, "", &line).is_empty());
+}
+
+#[test]
+fn what_is_withheld_is_stated_alike_whether_or_not_there_is_any() {
+    let said = |plan: &ExportPlan| plan.left_out().unwrap_or_default();
+    let system = ExportPlan { level: Level::System, ..group() };
+    assert_eq!(said(&system), "");
+    for level in [Level::System, Level::Group("g".into())] {
+        let labelled = ExportPlan { level: level.clone(), withheld_labels: ["s|R".to_owned()].into(), ..group() };
+        let vetoing = ExportPlan { level, vetoes: true, ..group() };
+        assert!(said(&labelled).contains("security labels") && said(&vetoing).contains("consent"));
+    }
+}
