@@ -5,7 +5,7 @@ mod input;
 mod output;
 mod pump;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use ehi_core::{
@@ -109,13 +109,11 @@ impl Filter {
     }
 }
 
-/// The list of patients is the group that is asked for, and no one else's exports are in the way.
+/// The list of patients is the group that is asked for, and no one else's exports are in the way. What else is asked, is
+/// asked for nothing that a filter does.
 fn facts(needs: &[Need]) -> Facts {
-    let group = |need: &Need| match need {
-        Need::Group(id) => Some(id.clone()),
-        Need::Patient(_) | Need::ActiveJobs { .. } => None,
-    };
-    Facts { groups: needs.iter().filter_map(group).collect(), patients: BTreeSet::new(), active_jobs: Some(0) }
+    let group = |need: &Need| if let Need::Group(id) = need { Some(id.clone()) } else { None };
+    Facts { groups: needs.iter().filter_map(group).collect(), active_jobs: Some(0), ..Facts::default() }
 }
 
 fn instant(text: &str) -> Result<Timestamp, String> {
