@@ -36,8 +36,9 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     command::run(workspace.cargo().args(["build", "--release"]).args(Workspace::HOST_CRATES).args(["--bin", "ehi"]))?;
     let inputs = Inputs::make(workspace)?;
     let programs = Programs::find(workspace, &inputs)?;
-    let runs = programs.measure(args.rounds)?;
+    // First what is still to be compiled, so that nothing else goes on while programs run.
     let benches = Benches::run(workspace)?;
+    let runs = programs.measure(args.rounds)?;
     let page = page::write(&Machine::this(), args.rounds, &runs, &benches, &programs.versions());
     println!("{page}");
     if args.print {

@@ -140,8 +140,9 @@ impl<'w> Programs<'w> {
         let mut taken: BTreeMap<Name, Vec<OneRun>> = BTreeMap::new();
         for round in 1..=rounds {
             for program in &self.programs {
-                eprintln!("round {round} of {rounds}: {}", program.name.shown());
-                taken.entry(program.name).or_default().push(self.once(program)?);
+                let run = self.once(program)?;
+                eprintln!("round {round} of {rounds}: {:.3} s of CPU: {}", run.cpu_seconds, program.name.shown());
+                taken.entry(program.name).or_default().push(run);
             }
         }
         let summary = |runs: Vec<OneRun>| Taken {
