@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Definitions, Edition, ResourceType,
     elements::Elements,
-    endpoint::EndpointConfig,
+    endpoint::{EndpointConfig, Grant},
     kick_off::{KickOff, Level, Operation},
     outcome::Issue,
     pass::{Collection, Pass, SetWanted},
@@ -31,12 +31,15 @@ pub struct ExportPlan {
     pub documentation_url: Option<String>,
     /// Which types.
     pub types: TypeSelection,
-    /// `_typeFilter` queries; a type with queries exports what meets one of them.
+    /// `_typeFilter` queries, and those of the grant; a type with queries exports what meets one of them.
     #[serde(default)]
     pub type_filters: Vec<String>,
     /// The rows of those search parameters of `type_filters` that this program does not know by itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub search_parameters: String,
+    /// Types of which only a part was granted: the queries of that part, which `type_filters` has taken in already.
+    #[serde(default)]
+    pub granted_filters: BTreeMap<ResourceType, BTreeSet<String>>,
     /// Only what changed after this instant (BD-SINCE-02).
     pub since: Option<Timestamp>,
     /// Only what changed before this instant (BD-UNTIL-02).
@@ -100,7 +103,7 @@ impl TypeSelection {
         }
     }
 
-    fn without(self, withheld: &BTreeSet<ResourceType>) -> Self {
+    pub(crate) fn without(self, withheld: &BTreeSet<ResourceType>) -> Self {
         match self {
             selection if withheld.is_empty() => selection,
             Self::All => Self::AllBut(withheld.clone()),
@@ -146,6 +149,14 @@ impl Supporting {
             Self::All => true,
         }
     }
+
+    fn without<T>(self, left: &BTreeMap<ResourceType, T>, definitions: &Definitions<'_>) -> Self {
+        if left.is_empty() || self == Self::Off {
+            return self;
+        }
+        let types = definitions.resource_types().filter(|name| self.has(name) && !left.contains_key(*name));
+        Self::Types(types.filter_map(|name| definitions.resource_type(name)).collect())
+    }
 }
 
 /// How resources are dealt into files.
@@ -160,7 +171,8 @@ pub enum Organize {
 }
 
 impl ExportPlan {
-    pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, types: TypeSelection) -> Self {
+    pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, grant: Grant) -> Self {
+        let Grant { types, type_filters, granted_filters } = grant;
         Self {
             operation: kick_off.operation,
             documentation_url: config
@@ -171,7 +183,7 @@ impl ExportPlan {
             vendor_parameters: kick_off.vendor_parameters,
             level: kick_off.level,
             types: types.without(&kick_off.withheld),
-            type_filters: kick_off.type_filters,
+            type_filters,
             search_parameters: String::new(),
             since: kick_off.since,
             until: kick_off.until,
@@ -186,7 +198,9 @@ impl ExportPlan {
             elements: kick_off.elements,
             export_shared: config.export_shared,
             provenance: kick_off.provenance,
-            supporting: config.supporting.clone(),
+            // They go by no query, so they are of types that were granted whole.
+            supporting: config.supporting.clone().without(&granted_filters, &Definitions::R4),
+            granted_filters,
             withheld_labels: config.withheld_labels.clone(),
             vetoes: config.vetoes,
             organize: kick_off.organize,
@@ -308,8 +322,15 @@ impl ExportPlan {
             (SHARED, self.has_listed_patients() && !self.export_shared),
             (WITHHELD, !self.withheld_labels.is_empty() || self.vetoes),
         ];
-        let left_out: Vec<_> = left_out.into_iter().filter(|(_, left_out)| *left_out).map(|(text, _)| text).collect();
+        let left_out = left_out.into_iter().filter(|(_, left_out)| *left_out).map(|(text, _)| text.to_owned());
+        let left_out: Vec<_> = left_out.chain(self.partly_granted()).collect();
         (!left_out.is_empty()).then(|| left_out.join("; "))
+    }
+
+    fn partly_granted(&self) -> Option<String> {
+        let types: Vec<_> = self.granted_filters.keys().map(ResourceType::as_str).collect();
+        let text = "what the scopes of the token do not select, and all deletions, of";
+        (!types.is_empty()).then(|| format!("{text} {}", types.join(", ")))
     }
 }
 

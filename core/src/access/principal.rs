@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::scope::{TypeGrant, granted};
-use crate::{Sensitive, time::Timestamp};
+use super::{
+    grant::TypeGrant,
+    scope::{Context, Scope},
+};
+use crate::{Sensitive, kick_off::Level, time::Timestamp};
 
 /// Who asks. Nothing here has a permissive default: a missing or unknown member is refused when it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +39,19 @@ impl Principal {
         serde_json::from_str(json).map_err(|_| TokenError)
     }
 
-    /// Which resource types the principal may export as a system (BD-SEC-06).
-    pub fn may_export(&self) -> TypeGrant {
+    /// What the principal may export of each resource type at that level (BD-SEC-06).
+    ///
+    /// Scopes of a system count at every level, those of a patient for the export of that one patient only.
+    pub fn may_export(&self, level: &Level) -> TypeGrant {
         match self {
             Self::Anonymous => TypeGrant::nothing(),
             Self::Open => TypeGrant::everything(),
-            Self::Known { scopes, .. } => granted(scopes),
+            Self::Known { scopes, .. } => {
+                let own = matches!(level, Level::Patient(id) if self.is_about(id));
+                let contexts = [(Context::System, true), (Context::Patient, own)];
+                let contexts = contexts.into_iter().filter_map(|(context, counts)| counts.then_some(context));
+                TypeGrant::of_scopes(scopes, &contexts.collect())
+            }
         }
     }
 
@@ -51,12 +61,20 @@ impl Principal {
         match self {
             Self::Anonymous => false,
             Self::Open => true,
-            Self::Known { scopes, patient, .. } => {
-                let has = |scope: &str| scopes.iter().any(|own| own == scope);
-                let own = || patient.as_ref().is_some_and(|patient| patient.expose() == id);
-                has("system/$ehi-export") || has("patient/$ehi-export") && own()
-            }
+            Self::Known { scopes, .. } => scopes.iter().any(|scope| match Scope::parse(scope) {
+                Scope::Operation { context, name: "ehi-export" } => match context {
+                    Context::System => true,
+                    Context::Patient => self.is_about(id),
+                    Context::User => false,
+                },
+                Scope::Operation { .. } | Scope::Resources(_) | Scope::Other => false,
+            }),
         }
+    }
+
+    /// Whether that patient is the one in context.
+    fn is_about(&self, id: &str) -> bool {
+        matches!(self, Self::Known { patient: Some(patient), .. } if patient.expose() == id)
     }
 
     /// Whether the token has ended.
@@ -105,7 +123,7 @@ mod tests {
         assert_eq!(Principal::from_json("\"open\""), Ok(Principal::Open));
         let known =
             r#"{"known":{"client":"c","user":null,"patient":null,"scopes":[],"expires":"2030-01-01T00:00:00Z"}}"#;
-        assert!(Principal::from_json(known).unwrap().may_export().is_nothing());
+        assert!(Principal::from_json(known).unwrap().may_export(&Level::System).is_nothing());
         for wrong in [
             "",
             "{}",

@@ -1,115 +1,208 @@
-//! SMART scopes, as far as they name whole types for a system: v1 `system/*.read`, v2 `system/Patient.rs`.
+//! One SMART scope, as it is written: v1 `system/*.read`, v2 `system/Observation.rs?category=laboratory`, and the scopes of
+//! operations, `patient/$ehi-export`, which neither grammar has.
 //!
-//! What is not understood grants nothing: other contexts, operation scopes, query suffixes.
+//! Here is the grammar only; what a scope grants to whom is said in [`TypeGrant`](super::TypeGrant).
 
-use std::collections::BTreeSet;
-
-/// A set of resource types that may be exported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TypeGrant {
-    everything: bool,
-    types: BTreeSet<String>,
+/// A scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'s> {
+    /// Of resources (SM-SCP-01, SM-SCP-02).
+    Resources(ResourceScope<'s>),
+    /// Of an operation, which no scope of resources implies (EHI-AUTH-06, EHI-AUTH-07).
+    Operation {
+        /// In which context.
+        context: Context,
+        /// Its name, without the `$`.
+        name: &'s str,
+    },
+    /// Of something else, or not understood: it grants no data.
+    Other,
 }
 
-impl TypeGrant {
-    /// No type.
-    pub fn nothing() -> Self {
-        Self { everything: false, types: BTreeSet::new() }
-    }
+/// A scope of resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResourceScope<'s> {
+    /// In which context.
+    pub context: Context,
+    /// Of which type; `None` is `*`, all of them.
+    pub resource_type: Option<&'s str>,
+    /// What may be done.
+    pub permissions: Permissions,
+    /// Which of the resources, as a search; never empty.
+    pub query: Option<&'s str>,
+}
 
-    /// Every type.
-    pub fn everything() -> Self {
-        Self { everything: true, types: BTreeSet::new() }
-    }
+/// Whose data a scope is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Context {
+    /// `patient/`: the patient in context.
+    Patient,
+    /// `user/`: what the user may have.
+    User,
+    /// `system/`: what the client may have by itself.
+    System,
+}
 
-    /// Whether that type may be exported.
-    pub fn covers(&self, resource_type: &str) -> bool {
-        self.everything || self.types.contains(resource_type)
-    }
+/// A subset of create, read, update, delete and search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permissions(u8);
 
-    /// Whether every type may be exported.
-    pub fn is_everything(&self) -> bool {
-        self.everything
-    }
-
-    /// Whether no type may be exported.
-    pub fn is_nothing(&self) -> bool {
-        !self.everything && self.types.is_empty()
-    }
-
-    /// The types that are named, in name order.
-    pub fn types(&self) -> impl Iterator<Item = &str> {
-        self.types.iter().map(String::as_str)
+impl<'s> Scope<'s> {
+    /// Reads a scope.
+    pub fn parse(text: &'s str) -> Self {
+        let Some((context, rest)) = text.split_once('/') else { return Self::Other };
+        let Some(context) = Context::parse(context) else { return Self::Other };
+        if let Some(name) = operation(rest) {
+            return Self::Operation { context, name };
+        }
+        resources(context, rest).map_or(Self::Other, Self::Resources)
     }
 }
 
-pub(super) fn granted(scopes: &[String]) -> TypeGrant {
-    let mut grant = TypeGrant::nothing();
-    for resource_type in scopes.iter().filter_map(|scope| readable_type(scope)) {
-        match resource_type {
-            "*" => grant.everything = true,
-            named => {
-                grant.types.insert(named.to_owned());
-            }
+impl Context {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "patient" => Some(Self::Patient),
+            "user" => Some(Self::User),
+            "system" => Some(Self::System),
+            _ => None,
         }
     }
-    grant
 }
 
-/// The type of a system scope that grants read and search (SM-SCP-01 to SM-SCP-04).
-fn readable_type(scope: &str) -> Option<&str> {
-    let (resource_type, permission) = scope.strip_prefix("system/")?.split_once('.')?;
-    let readable = match permission {
-        "read" | "*" => true,
-        letters => is_ordered_subset(letters) && letters.contains('r') && letters.contains('s'),
+impl Permissions {
+    /// Whether an export is permitted, which reads what it has searched for (SM-SCP-04).
+    pub fn include_export(self) -> bool {
+        self.include('r') && self.include('s')
+    }
+
+    /// Whether that letter of `cruds` is among them.
+    pub fn include(self, letter: char) -> bool {
+        LETTERS.find(letter).is_some_and(|place| self.0 >> place & 1 == 1)
+    }
+
+    /// The words of v1 are whole words, never letters (SM-SCP-03).
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "read" => Self::of_letters("rs"),
+            "write" => Self::of_letters("cud"),
+            "*" => Self::of_letters(LETTERS),
+            letters => Self::of_letters(letters),
+        }
+    }
+
+    /// Some of `cruds`, in that order, as v2 requires.
+    fn of_letters(letters: &str) -> Option<Self> {
+        let mut rest = LETTERS.char_indices();
+        let mut permissions = 0;
+        for letter in letters.chars() {
+            let (place, _) = rest.find(|(_, next)| *next == letter)?;
+            permissions |= 1 << place;
+        }
+        (permissions != 0).then_some(Self(permissions))
+    }
+}
+
+/// The name of an operation. The dollar sign may be encoded, as in a URL.
+fn operation(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('$').or_else(|| text.strip_prefix("%24"))?;
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_name.then_some(name)
+}
+
+fn resources(context: Context, text: &str) -> Option<ResourceScope<'_>> {
+    let (subject, query) = match text.split_once('?') {
+        Some((subject, query)) => (subject, Some(query)),
+        None => (text, None),
     };
-    let well_formed = resource_type == "*" || resource_type.bytes().all(|b| b.is_ascii_alphabetic());
-    (readable && well_formed && !resource_type.is_empty()).then_some(resource_type)
+    let (resource_type, permissions) = subject.split_once('.')?;
+    // Only v2 has queries, and one that asks for nothing was not meant.
+    let is_of_v1 = matches!(permissions, "read" | "write" | "*");
+    if query.is_some_and(|query| query.is_empty() || is_of_v1) {
+        return None;
+    }
+    let is_name = !resource_type.is_empty() && resource_type.bytes().all(|b| b.is_ascii_alphabetic());
+    let resource_type = match resource_type {
+        "*" => None,
+        named if is_name => Some(named),
+        _ => return None,
+    };
+    Some(ResourceScope { context, resource_type, permissions: Permissions::parse(permissions)?, query })
 }
 
-/// A subset of `cruds` in that order, as SMART v2 requires.
-fn is_ordered_subset(letters: &str) -> bool {
-    let mut rest = "cruds".chars();
-    letters.chars().all(|letter| rest.any(|next| next == letter))
-}
+const LETTERS: &str = "cruds";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn covers(scope: &str, resource_type: &str) -> bool {
-        granted(&[scope.to_owned()]).covers(resource_type)
-    }
-
-    #[test]
-    fn both_grammars_grant_what_they_say() {
-        for scope in
-            ["system/*.read", "system/*.*", "system/*.rs", "system/*.cruds", "system/Patient.read", "system/Patient.rs"]
-        {
-            assert!(covers(scope, "Patient"), "{scope}");
+    fn letters(text: &str) -> Option<String> {
+        match Scope::parse(text) {
+            Scope::Resources(scope) => Some(LETTERS.chars().filter(|c| scope.permissions.include(*c)).collect()),
+            Scope::Operation { .. } | Scope::Other => None,
         }
-        assert!(!covers("system/Patient.rs", "Observation"));
+    }
+
+    /// SM-SCP-01, SM-SCP-02, SM-SCP-03.
+    #[test]
+    fn both_grammars_are_read() {
+        for (text, expected) in [
+            ("system/*.read", "rs"),
+            ("user/Patient.write", "cud"),
+            ("patient/Observation.*", "cruds"),
+            ("system/*.cruds", "cruds"),
+            ("user/Patient.rs", "rs"),
+            ("patient/*.r", "r"),
+            ("system/Group.cd", "cd"),
+            ("system/Observation.rs?category=laboratory&status=final", "rs"),
+        ] {
+            assert_eq!(letters(text).as_deref(), Some(expected), "{text}");
+        }
+        let granular = Scope::parse("user/Observation.rs?category=http://x.example|a,b&status=final");
+        let expected = ResourceScope {
+            context: Context::User,
+            resource_type: Some("Observation"),
+            permissions: Permissions::of_letters("rs").unwrap(),
+            query: Some("category=http://x.example|a,b&status=final"),
+        };
+        assert_eq!(granular, Scope::Resources(expected));
     }
 
     #[test]
-    fn what_is_not_understood_grants_nothing() {
-        for scope in [
+    fn what_is_not_of_the_grammar_is_no_scope_of_resources() {
+        for text in [
             "",
-            "system/Patient.r",
-            "system/Patient.s",
-            "system/Patient.sr",
-            "system/Patient.write",
-            "user/*.read",
-            "patient/*.rs",
-            "system/$ehi-export",
-            "system/Patient.rs?gender=male",
-            "system/.rs",
+            "openid",
+            "launch/patient",
+            "offline_access",
             "system/Patient",
             "system/Patient.",
-            "SYSTEM/*.read",
+            "system/.rs",
+            "system/Patient.sr",
+            "system/Patient.dus",
+            "system/Patient.rr",
+            "system/Patient.reads",
+            "system/Patient.read ",
             "system/**.read",
+            "system/Pati-ent.rs",
+            "SYSTEM/*.read",
+            "system/Patient.rs?",
+            "system/Patient.read?gender=male",
+            "system/Patient.*?gender=male",
         ] {
-            assert!(!covers(scope, "Patient"), "{scope}");
+            assert_eq!(Scope::parse(text), Scope::Other, "{text}");
+        }
+    }
+
+    /// EHI-AUTH-07.
+    #[test]
+    fn the_scope_of_an_operation_is_kept_whole() {
+        let ehi = |context| Scope::Operation { context, name: "ehi-export" };
+        assert_eq!(Scope::parse("patient/$ehi-export"), ehi(Context::Patient));
+        assert_eq!(Scope::parse("system/%24ehi-export"), ehi(Context::System));
+        for text in ["$ehi-export", "system/$", "system/$ehi-export.rs", "system/$ehi-export?a=b", "system/ehi-export"]
+        {
+            assert_eq!(Scope::parse(text), Scope::Other, "{text}");
         }
     }
 }

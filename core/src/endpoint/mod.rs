@@ -4,17 +4,21 @@ mod capability;
 mod config;
 mod route;
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
-    Definitions, Refusal,
-    access::Principal,
+    Definitions, Edition, Refusal, ResourceType,
+    access::{Coverage, Principal, TypeGrant},
     http::Response,
     job::{Job, JobId},
     kick_off::{Facts, KickOff, Level, Operation},
     outcome::{Issue, IssueCode},
     plan::{ExportPlan, Provenance, TypeSelection},
     time::Timestamp,
+    type_filter::{self, Query, TypeFilterSource},
 };
 
 pub use config::{Auth, ConfigError, EhiConfig, EndpointConfig, VendorParameter};
@@ -37,10 +41,20 @@ pub struct Endpoint {
     added_search_parameters: Cow<'static, str>,
 }
 
-/// What a principal was granted: the types that may be exported of those that were asked for.
+/// What a principal was granted: the types that may be exported of those that were asked for, and how much of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    types: TypeSelection,
+    pub(crate) types: TypeSelection,
+    /// The queries that were asked for, narrowed by those of the grant.
+    pub(crate) type_filters: Vec<String>,
+    pub(crate) granted_filters: BTreeMap<ResourceType, BTreeSet<String>>,
+}
+
+impl Grant {
+    /// All of those types that was asked for.
+    pub(crate) fn whole(types: TypeSelection, kick_off: &KickOff) -> Self {
+        Self { types, type_filters: kick_off.type_filters.clone(), granted_filters: BTreeMap::new() }
+    }
 }
 
 /// What became of a kick-off.
@@ -78,31 +92,17 @@ impl Endpoint {
         if kick_off.operation == Operation::EhiExport {
             return self.authorize_ehi(kick_off, principal, facts);
         }
-        let grant = principal.may_export();
-        if grant.is_nothing() {
-            return Err(forbidden("the token does not grant the export of any resource type"));
-        }
-        let types = match &kick_off.types {
-            Some(types) => {
-                if let Some(uncovered) = types.iter().find(|t| !grant.covers(t.as_str())) {
-                    return Err(forbidden(&format!("the token does not grant the export of `{uncovered}`")));
-                }
-                TypeSelection::Only(types.clone())
-            }
-            None if grant.is_everything() => TypeSelection::All,
-            None => {
-                TypeSelection::Only(grant.types().filter_map(|name| self.definitions().resource_type(name)).collect())
-            }
-        };
-        // Asked for by name, like a type.
-        if kick_off.provenance != Provenance::Unasked && !grant.covers("Provenance") {
+        let scopes = principal.may_export(&kick_off.level);
+        let grant = self.grant(kick_off, &scopes)?;
+        // Asked for by name, like a type; and it goes by no query.
+        if kick_off.provenance != Provenance::Unasked && !scopes.covers("Provenance") {
             return Err(forbidden("the token does not grant the export of `Provenance`"));
         }
         match &kick_off.level {
-            Level::Group(_) if !grant.covers("Group") => {
+            Level::Group(_) if !scopes.covers("Group") => {
                 return Err(forbidden("the token does not grant reading groups"));
             }
-            Level::Patient(_) if !grant.covers("Patient") => {
+            Level::Patient(_) if !scopes.covers("Patient") => {
                 return Err(forbidden("the token does not grant the export of `Patient`"));
             }
             Level::Group(id) if !facts.groups.contains(id) => return Err(absent("group")),
@@ -110,7 +110,47 @@ impl Endpoint {
             _ => {}
         }
         self.check_jobs(facts)?;
-        Ok(Grant { types })
+        Ok(grant)
+    }
+
+    /// What the scopes cover of what was asked for.
+    fn grant(&self, kick_off: &KickOff, scopes: &TypeGrant) -> Result<Grant, Refusal> {
+        let definitions = self.definitions();
+        let nothing = || forbidden("the token does not grant the export of any resource type");
+        if scopes.is_nothing() {
+            return Err(nothing());
+        }
+        if scopes.is_everything() {
+            let types = kick_off.types.clone().map_or(TypeSelection::All, TypeSelection::Only);
+            return Ok(Grant::whole(types, kick_off));
+        }
+        let asked: Vec<ResourceType> = match &kick_off.types {
+            Some(types) => types.iter().cloned().collect(),
+            None => definitions.resource_types().filter_map(|name| definitions.resource_type(name)).collect(),
+        };
+        let (mut types, mut granted_filters) = (BTreeSet::new(), BTreeMap::new());
+        for resource_type in asked {
+            match scopes.coverage(resource_type.as_str(), &definitions) {
+                Coverage::Whole => {}
+                Coverage::Matching(queries) => {
+                    granted_filters.insert(resource_type.clone(), queries);
+                }
+                Coverage::Nothing if kick_off.types.is_some() => {
+                    return Err(forbidden(&format!("the token does not grant the export of `{resource_type}`")));
+                }
+                Coverage::Nothing => continue,
+            }
+            types.insert(resource_type);
+        }
+        if types.is_empty() && kick_off.types.is_none() {
+            return Err(nothing());
+        }
+        let grant = Grant::whole(TypeSelection::Only(types), kick_off);
+        if granted_filters.is_empty() {
+            return Ok(grant);
+        }
+        let type_filters = both(&kick_off.type_filters, &granted_filters, &definitions)?;
+        Ok(Grant { type_filters, granted_filters, ..grant })
     }
 
     /// EHI-AUTH-01, EHI-AUTH-02, EHI-AUTH-05: one patient's whole record, by the operation's own scope.
@@ -123,7 +163,7 @@ impl Endpoint {
             return Err(absent("patient"));
         }
         self.check_jobs(facts)?;
-        Ok(Grant { types: TypeSelection::All })
+        Ok(Grant::whole(TypeSelection::All, kick_off))
     }
 
     fn check_jobs(&self, facts: &Facts) -> Result<(), Refusal> {
@@ -149,7 +189,7 @@ impl Endpoint {
     ) -> (Job, Response) {
         let notices = kick_off.notices.clone();
         let separate_status = kick_off.separate_status;
-        let mut plan = ExportPlan::new(&self.config, kick_off, grant.types);
+        let mut plan = ExportPlan::new(&self.config, kick_off, grant);
         plan.search_parameters = plan.search_parameters_used(&self.added_search_parameters);
         let mut issues = vec![Issue::information("the export was accepted; poll the address in Content-Location")];
         let left_out = plan.left_out().map(|text| Issue::information(format!("not part of this export: {text}")));
@@ -200,6 +240,25 @@ impl Endpoint {
     pub fn not_found(&self) -> Response {
         not_found()
     }
+}
+
+/// What was asked for and is granted: both must hold (SM-SCP-05).
+fn both(
+    asked: &[String],
+    granted: &BTreeMap<ResourceType, BTreeSet<String>>,
+    definitions: &Definitions<'_>,
+) -> Result<Vec<String>, Refusal> {
+    let refusal = |text: String| Refusal::new(400, Issue::error(IssueCode::TooCostly, text).about("_typeFilter"));
+    let read = |texts: &mut dyn Iterator<Item = &String>| -> Result<Vec<Query>, Refusal> {
+        let sources: Vec<_> = texts.map(|text| TypeFilterSource::Post(text)).collect();
+        // A query's own text is one value of the 3.0 grammar, whatever edition it came in. It was read before, so all that
+        // can be wrong is that there are too many.
+        let queries = type_filter::parse(&sources, Edition::Stu3, definitions);
+        queries.map_err(|_| refusal(String::from("there are too many queries in `_typeFilter` and the token together")))
+    };
+    let (asked, granted) = (read(&mut asked.iter())?, read(&mut granted.values().flatten())?);
+    let queries = type_filter::intersect(&asked, &granted).map_err(|error| refusal(error.to_string()))?;
+    Ok(queries.iter().map(ToString::to_string).collect())
 }
 
 pub(crate) fn not_found() -> Response {

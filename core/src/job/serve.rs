@@ -2,8 +2,8 @@
 
 use super::{Effects, Job, PollAccount, State, record::Record, state::Event};
 use crate::{
-    Refusal,
-    access::{Owner, Principal},
+    Refusal, ResourceType,
+    access::{Coverage, Owner, Principal},
     endpoint::{Endpoint, allow, forbidden, not_found, unauthorized},
     http::{Body, Request, Response, Target},
     kick_off::{Level, Operation},
@@ -134,12 +134,22 @@ impl Job {
             let refusal = || forbidden("the token does not cover the EHI export of this patient");
             return covered.then_some(()).ok_or_else(refusal);
         }
-        let grant = principal.may_export();
-        let covered = match &self.record.plan.types {
-            TypeSelection::All | TypeSelection::AllBut(_) => grant.is_everything(),
-            TypeSelection::Only(types) => types.iter().all(|t| grant.covers(t.as_str())),
+        let plan = &self.record.plan;
+        let grant = principal.may_export(&plan.level);
+        // Of a type that was granted in part, a token covers no more than the same part or all of it.
+        let covers = |resource_type: &ResourceType| match plan.granted_filters.get(resource_type) {
+            Some(queries) => match grant.coverage(resource_type.as_str(), &plan.search_definitions()) {
+                Coverage::Whole => true,
+                Coverage::Matching(own) => own.is_superset(queries),
+                Coverage::Nothing => false,
+            },
+            None => grant.covers(resource_type.as_str()),
         };
-        let covered = covered && (self.record.plan.provenance == Provenance::Unasked || grant.covers("Provenance"));
+        let covered = match &plan.types {
+            TypeSelection::All | TypeSelection::AllBut(_) => grant.is_everything(),
+            TypeSelection::Only(types) => types.iter().all(covers),
+        };
+        let covered = covered && (plan.provenance == Provenance::Unasked || grant.covers("Provenance"));
         if covered { Ok(()) } else { Err(forbidden("the token does not cover all types of this export")) }
     }
 

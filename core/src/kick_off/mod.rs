@@ -141,8 +141,10 @@ impl KickOff {
             Level::Patient(id) if self.operation == Operation::EhiExport => {
                 principal.may_export_ehi_of(id).then(|| Need::Patient(id.clone()))
             }
-            Level::Group(id) if principal.may_export().covers("Group") => Some(Need::Group(id.clone())),
-            Level::Patient(id) if principal.may_export().covers("Patient") => Some(Need::Patient(id.clone())),
+            Level::Group(id) if principal.may_export(&self.level).covers("Group") => Some(Need::Group(id.clone())),
+            Level::Patient(id) if principal.may_export(&self.level).covers("Patient") => {
+                Some(Need::Patient(id.clone()))
+            }
             Level::Group(_) | Level::Patient(_) => None,
         };
         named.into_iter().chain([Need::ActiveJobs { client }]).collect()

@@ -22,6 +22,7 @@ mod display;
 mod error;
 mod eval;
 mod grammar;
+mod intersect;
 mod name;
 mod percent;
 mod program;
@@ -38,6 +39,7 @@ use crate::definitions::Definitions;
 pub use ast::{Criterion, Link, Modifier, ParameterName, Query, ValueText};
 pub(crate) use compile::is_reserved;
 pub use error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm};
+pub(crate) use intersect::intersect;
 pub use program::{Filter, FilterContext};
 pub(crate) use program::{Progress, TypeProgram};
 

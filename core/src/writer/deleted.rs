@@ -64,7 +64,8 @@ impl<'p> Deletions<'p> {
             _ => return Err(WriterError::PopulationMismatch),
         };
         Ok(Self {
-            types: plan.types.clone(),
+            // Nobody can tell any more whether it was granted.
+            types: plan.types.clone().without(&plan.granted_filters.keys().cloned().collect()),
             since: plan.since,
             until: plan.until,
             transaction_time: plan.transaction_time.ok_or(WriterError::NotBegun)?,

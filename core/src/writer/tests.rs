@@ -42,7 +42,8 @@ fn plan() -> ExportPlan {
         notices: vec![crate::outcome::Issue::information("a notice of the kick-off")],
     };
     let config = EndpointConfig::new("https://ehr.example/fhir", Auth::Bearer);
-    let plan = ExportPlan::new(&config, kick_off, TypeSelection::All);
+    let grant = crate::endpoint::Grant::whole(TypeSelection::All, &kick_off);
+    let plan = ExportPlan::new(&config, kick_off, grant);
     ExportPlan { transaction_time: Some(Timestamp::from_millis(1_700_000_000_000)), ..plan }
 }
 

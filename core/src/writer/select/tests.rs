@@ -35,7 +35,8 @@ fn plan(level: Level) -> ExportPlan {
         organize: Default::default(),
         notices: Vec::new(),
     };
-    let plan = ExportPlan::new(&EndpointConfig::new(BASE, Auth::Bearer), kick_off, TypeSelection::All);
+    let grant = crate::endpoint::Grant::whole(TypeSelection::All, &kick_off);
+    let plan = ExportPlan::new(&EndpointConfig::new(BASE, Auth::Bearer), kick_off, grant);
     ExportPlan { transaction_time: Some(instant("2024-01-01T00:00:00Z")), ..plan }
 }
 
