@@ -116,7 +116,9 @@ pub struct Applied {
 pub fn route(endpoint: &Endpoint, head: &RequestHead, body: &[u8], principal: &Principal) -> Routed {
     match head.with_body(body, |request| endpoint.route(request, principal)) {
         Route::Respond(response) => Routed::Respond(response),
-        Route::KickOff(kick_off) => Routed::KickOff { needs: kick_off.needs(principal), kick_off: *kick_off },
+        Route::KickOff(kick_off) => {
+            Routed::KickOff { needs: endpoint.needs(&kick_off, principal), kick_off: *kick_off }
+        }
         Route::Job(id) => Routed::Job(id),
     }
 }

@@ -2,10 +2,16 @@
 
 mod grant;
 mod principal;
+mod roles;
 mod scope;
+mod signed_urls;
 #[cfg(test)]
 mod tests;
 
 pub use grant::{Coverage, TypeGrant};
 pub use principal::{Owner, Principal, TokenError};
+pub(crate) use roles::Right;
+pub use roles::{Preset, Reach, Role, Roles};
 pub use scope::{Context, Permissions, ResourceScope, Scope};
+pub(crate) use signed_urls::is_signed;
+pub use signed_urls::{SignedUrls, UrlKey, UrlSigner};

@@ -6,9 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     grant::TypeGrant,
+    roles::{Right, Roles},
     scope::{Context, Scope},
 };
-use crate::{Sensitive, kick_off::Level, time::Timestamp};
+use crate::{
+    Sensitive,
+    kick_off::{Level, Operation},
+    time::Timestamp,
+};
 
 /// Who asks. Nothing here has a permissive default: a missing or unknown member is refused when it is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +33,9 @@ pub enum Principal {
         patient: Option<Sensitive<String>>,
         /// The scopes that the token carries.
         scopes: Vec<String>,
+        /// The roles and permissions of the user; none means no right.
+        #[serde(default)]
+        roles: Vec<String>,
         /// When the token ends.
         expires: Timestamp,
     },
@@ -39,25 +47,27 @@ impl Principal {
         serde_json::from_str(json).map_err(|_| TokenError)
     }
 
-    /// What the principal may export of each resource type at that level (BD-SEC-06).
+    /// What the scopes let the principal export of each resource type at that level (BD-SEC-06).
     ///
-    /// Scopes of a system count at every level, those of a patient for the export of that one patient only.
-    pub fn may_export(&self, level: &Level) -> TypeGrant {
+    /// Scopes of a system count at every level, those of a patient for the export of that one patient only, those of a user
+    /// where there is one whose roles mean something.
+    pub fn may_export(&self, level: &Level, roles: Option<&Roles>) -> TypeGrant {
         match self {
             Self::Anonymous => TypeGrant::nothing(),
             Self::Open => TypeGrant::everything(),
             Self::Known { scopes, .. } => {
-                let own = matches!(level, Level::Patient(id) if self.is_about(id));
-                let contexts = [(Context::System, true), (Context::Patient, own)];
+                let of_patient = matches!(level, Level::Patient(id) if self.is_about(id));
+                let of_user = self.has_user() && roles.is_some();
+                let contexts = [(Context::System, true), (Context::Patient, of_patient), (Context::User, of_user)];
                 let contexts = contexts.into_iter().filter_map(|(context, counts)| counts.then_some(context));
                 TypeGrant::of_scopes(scopes, &contexts.collect())
             }
         }
     }
 
-    /// Whether the principal may export that patient's whole record: a patient the own one, a system anyone's
+    /// Whether the scopes let the principal export that patient's whole record: a patient the own one, a system anyone's
     /// (EHI-AUTH-05, EHI-AUTH-06). No resource scope implies it.
-    pub fn may_export_ehi_of(&self, id: &str) -> bool {
+    pub fn may_export_ehi_of(&self, id: &str, roles: Option<&Roles>) -> bool {
         match self {
             Self::Anonymous => false,
             Self::Open => true,
@@ -65,11 +75,36 @@ impl Principal {
                 Scope::Operation { context, name: "ehi-export" } => match context {
                     Context::System => true,
                     Context::Patient => self.is_about(id),
-                    Context::User => false,
+                    Context::User => self.has_user() && roles.is_some(),
                 },
                 Scope::Operation { .. } | Scope::Resources(_) | Scope::Other => false,
             }),
         }
+    }
+
+    /// What the roles of the user allow. A client without a user is judged by its scopes alone, and so is everyone where no
+    /// roles are stated.
+    pub(crate) fn right(&self, roles: Option<&Roles>, operation: Operation, level: &Level) -> Right {
+        match (self, roles) {
+            (Self::Anonymous, _) => Right::Refused,
+            (Self::Known { user: Some(_), roles: own, .. }, Some(roles)) => {
+                let about = matches!(level, Level::Patient(id) if self.is_about(id));
+                roles.right(own, operation, level, about)
+            }
+            (Self::Open | Self::Known { .. }, _) => Right::Allowed,
+        }
+    }
+
+    /// The user, where there is one.
+    pub(crate) fn user(&self) -> Option<&Sensitive<String>> {
+        match self {
+            Self::Known { user, .. } => user.as_ref(),
+            Self::Anonymous | Self::Open => None,
+        }
+    }
+
+    fn has_user(&self) -> bool {
+        self.user().is_some()
     }
 
     /// Whether that patient is the one in context.
@@ -123,7 +158,7 @@ mod tests {
         assert_eq!(Principal::from_json("\"open\""), Ok(Principal::Open));
         let known =
             r#"{"known":{"client":"c","user":null,"patient":null,"scopes":[],"expires":"2030-01-01T00:00:00Z"}}"#;
-        assert!(Principal::from_json(known).unwrap().may_export(&Level::System).is_nothing());
+        assert!(Principal::from_json(known).unwrap().may_export(&Level::System, None).is_nothing());
         for wrong in [
             "",
             "{}",

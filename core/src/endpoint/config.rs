@@ -9,8 +9,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::SmartConfig;
 use crate::{
     Definitions, Edition,
+    access::{Roles, SignedUrls},
     job::{JobId, StepsConfig},
     kick_off::Operation,
     plan::Supporting,
@@ -68,6 +70,22 @@ pub struct EndpointConfig {
     /// Offers `$ehi-export`, and how.
     #[serde(default)]
     pub ehi: Option<EhiConfig>,
+    /// What users may, by their roles. Without it no scope of a user counts, and a client is judged by its other scopes alone.
+    #[serde(default)]
+    pub roles: Option<Roles>,
+    /// Whether the embedder is asked for each group who may export it (BD-SEC-08).
+    #[serde(default)]
+    pub restrict_groups: bool,
+    /// Who besides may follow an export that was started, and fetch its files (BD-SEC-04).
+    #[serde(default)]
+    pub downloads: Downloads,
+    /// Signs the addresses of files, so that they open without a token for a short time (BD-FILE-05). Without it a file wants
+    /// the token that the status wants.
+    #[serde(default)]
+    pub signed_urls: Option<SignedUrls>,
+    /// The authorisation server, for `.well-known/smart-configuration`.
+    #[serde(default)]
+    pub smart: Option<SmartConfig>,
     /// Steps that people take before an export begins and before its files are released.
     #[serde(default)]
     pub steps: StepsConfig,
@@ -106,6 +124,19 @@ pub enum Auth {
     None,
     /// Bearers of access tokens.
     Bearer,
+}
+
+/// Who may ask for the status and the files of an export, if scopes and roles cover it. Only who started it removes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Downloads {
+    /// The client that started it.
+    #[default]
+    Client,
+    /// The client that started it, and of its users only the one for whom it did.
+    User,
+    /// Anyone whose scopes and roles cover it.
+    Scope,
 }
 
 /// How `$ehi-export` is offered.
@@ -147,6 +178,11 @@ impl EndpointConfig {
             run_seconds: default_run(),
             separate_export_status: false,
             ehi: None,
+            roles: None,
+            restrict_groups: false,
+            downloads: Downloads::default(),
+            signed_urls: None,
+            smart: None,
             steps: StepsConfig::default(),
             vendor_parameters: BTreeMap::new(),
             supporting: Supporting::default(),
@@ -218,6 +254,10 @@ impl EndpointConfig {
             problem
         } else if self.ehi.as_ref().is_some_and(|ehi| !ehi.documentation_url.starts_with("https://")) {
             "`ehi.documentationUrl` must be an absolute https URL"
+        } else if let Some(problem) = self.signed_urls.as_ref().and_then(SignedUrls::problem) {
+            problem
+        } else if let Some(problem) = self.smart.as_ref().and_then(|smart| smart.problem(self.insecure_http)) {
+            problem
         } else if self.run_seconds == 0 {
             "`runSeconds` must be at least 1"
         } else if self.withheld_labels.iter().any(|label| !label.contains('|')) {

@@ -1,9 +1,9 @@
 //! From a request to what it asks for.
 
-use super::{Auth, Endpoint, capability, not_found, unauthorized};
+use super::{Auth, Endpoint, capability, not_found, smart, unauthorized};
 use crate::{
     Refusal,
-    access::Principal,
+    access::{Principal, is_signed},
     http::{Prefer, Request, Response, Target},
     job::JobId,
     kick_off::{self, KickOff, Level, Operation},
@@ -41,12 +41,16 @@ impl Endpoint {
             allow(request, &["GET", "HEAD"])?;
             return Ok(Route::Respond(capability::statement(self)));
         }
+        if let ([".well-known", "smart-configuration"], Some(known)) = (segments.as_slice(), &self.config.smart) {
+            allow(request, &["GET", "HEAD"])?;
+            return Ok(Route::Respond(smart::configuration(&self.config, known)));
+        }
         let let_in = match (self.config.auth, principal) {
             (Auth::None, Principal::Open) | (Auth::Bearer, Principal::Known { .. }) => true,
             (_, Principal::Anonymous | Principal::Open | Principal::Known { .. }) => false,
         };
         if !let_in {
-            return Ok(Route::Respond(unauthorized()));
+            return Ok(self.signed(&segments, &target).unwrap_or_else(|| Route::Respond(unauthorized())));
         }
         let level = match segments.as_slice() {
             ["$export"] => Level::System,
@@ -66,6 +70,15 @@ impl Endpoint {
             _ => return Ok(Route::Respond(not_found())),
         };
         self.kick_off(request, Operation::Export, level).map(|kick_off| Route::KickOff(Box::new(kick_off)))
+    }
+
+    /// A file whose address stands for the token. A wrong signature is answered like a file that does not exist, and so is
+    /// one that has ended, which the job finds.
+    fn signed(&self, segments: &[&str], target: &Target<'_>) -> Option<Route> {
+        let urls = self.config.signed_urls.as_ref().filter(|_| is_signed(target))?;
+        let ["bulk", id, "files", name] = segments else { return None };
+        let job = JobId::parse(id).filter(|job| urls.verify(job, name, target).is_some());
+        Some(job.map_or_else(|| Route::Respond(not_found()), Route::Job))
     }
 
     fn kick_off(&self, request: &Request<'_>, operation: Operation, level: Level) -> Result<KickOff, Refusal> {

@@ -3,6 +3,7 @@
 mod account;
 mod command;
 mod id;
+mod permit;
 mod record;
 mod serve;
 mod state;
@@ -15,7 +16,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::Owner,
+    access::{Owner, Principal},
     endpoint::EndpointConfig,
     kick_off::Level,
     manifest::OutputFile,
@@ -104,7 +105,7 @@ impl Job {
     pub(crate) fn new(
         config: &EndpointConfig,
         id: JobId,
-        owner: Owner,
+        principal: &Principal,
         plan: ExportPlan,
         separate_status: bool,
         now: Timestamp,
@@ -113,7 +114,8 @@ impl Job {
         let record = Record {
             version: record::VERSION,
             id,
-            owner,
+            owner: principal.owner(),
+            user: principal.user().cloned(),
             plan,
             requires_access_token: config.auth == crate::endpoint::Auth::Bearer,
             retention_seconds: config.retention_seconds,

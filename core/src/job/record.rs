@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Epoch, JobId, JobMisuse, State, steps::StepsTaken};
 use crate::{
-    access::Owner, outcome::OperationOutcome, pass::Pass, plan::ExportPlan, time::Timestamp, writer::Checkpoint,
+    Sensitive, access::Owner, outcome::OperationOutcome, pass::Pass, plan::ExportPlan, time::Timestamp,
+    writer::Checkpoint,
 };
 
 /// A job as it is stored.
@@ -16,6 +17,9 @@ pub(super) struct Record {
     pub(super) version: u32,
     pub(super) id: JobId,
     pub(super) owner: Owner,
+    /// The user for whom it was started, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<Sensitive<String>>,
     pub(super) plan: ExportPlan,
     pub(super) requires_access_token: bool,
     pub(super) retention_seconds: u64,

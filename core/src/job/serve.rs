@@ -2,14 +2,12 @@
 
 use super::{Effects, Job, PollAccount, State, record::Record, state::Event};
 use crate::{
-    Refusal, ResourceType,
-    access::{Coverage, Owner, Principal},
-    endpoint::{Endpoint, allow, forbidden, not_found, unauthorized},
+    Refusal,
+    access::Principal,
+    endpoint::{Endpoint, allow, not_found, unauthorized},
     http::{Body, Request, Response, Target},
-    kick_off::{Level, Operation},
     manifest::{ManifestHead, OutputFile},
     outcome::{Issue, IssueCode, OperationOutcome},
-    plan::{Provenance, TypeSelection},
     time::Timestamp,
 };
 
@@ -71,15 +69,20 @@ impl Job {
         effects: &mut Effects,
         now: Timestamp,
     ) -> Result<Response, Refusal> {
-        if principal.has_expired(now) {
+        let target = Target::parse(request.target);
+        let segments = target.segments_below(endpoint.config().base_path()).unwrap_or_default();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let signed = self.is_signed(endpoint.config(), &segments, &target, now);
+        if principal.has_expired(now) && !signed {
             return Ok(unauthorized());
         }
-        if !self.belongs_to(principal) || self.is_over(now) {
+        if self.is_over(now) {
             return Ok(not_found());
         }
-        self.check_scope(principal)?;
-        let segments = Target::parse(request.target).segments_below(endpoint.config().base_path()).unwrap_or_default();
-        match segments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        if !signed {
+            self.permit(endpoint.config(), request, principal)?;
+        }
+        match segments.as_slice() {
             ["bulk", _] => {
                 allow(request, &["GET", "DELETE"])?;
                 if request.method == "DELETE" {
@@ -111,46 +114,6 @@ impl Job {
                 false
             }
         }
-    }
-
-    fn belongs_to(&self, principal: &Principal) -> bool {
-        match (&self.record.owner, principal) {
-            (Owner::Anyone, Principal::Open) => true,
-            (Owner::Client(owner), Principal::Known { client, .. }) => owner == client,
-            (Owner::Anyone | Owner::Client(_), Principal::Anonymous | Principal::Open | Principal::Known { .. }) => {
-                false
-            }
-        }
-    }
-
-    fn check_scope(&self, principal: &Principal) -> Result<(), Refusal> {
-        // The scope of $ehi-export is for whole records and says nothing of types (EHI-AUTH-06).
-        if self.record.plan.operation == Operation::EhiExport {
-            let patient = match &self.record.plan.level {
-                Level::Patient(id) => id.as_str(),
-                _ => "",
-            };
-            let covered = principal.may_export_ehi_of(patient);
-            let refusal = || forbidden("the token does not cover the EHI export of this patient");
-            return covered.then_some(()).ok_or_else(refusal);
-        }
-        let plan = &self.record.plan;
-        let grant = principal.may_export(&plan.level);
-        // Of a type that was granted in part, a token covers no more than the same part or all of it.
-        let covers = |resource_type: &ResourceType| match plan.granted_filters.get(resource_type) {
-            Some(queries) => match grant.coverage(resource_type.as_str(), &plan.search_definitions()) {
-                Coverage::Whole => true,
-                Coverage::Matching(own) => own.is_superset(queries),
-                Coverage::Nothing => false,
-            },
-            None => grant.covers(resource_type.as_str()),
-        };
-        let covered = match &plan.types {
-            TypeSelection::All | TypeSelection::AllBut(_) => grant.is_everything(),
-            TypeSelection::Only(types) => types.iter().all(covers),
-        };
-        let covered = covered && (plan.provenance == Provenance::Unasked || grant.covers("Provenance"));
-        if covered { Ok(()) } else { Err(forbidden("the token does not cover all types of this export")) }
     }
 
     /// BD-DEL-02, BD-DEL-04: cancels a job in progress, or says that the files of a complete one can go.
@@ -195,7 +158,7 @@ impl Job {
                     None => response,
                 }
             }
-            State::Complete => self.manifest(endpoint),
+            State::Complete => self.manifest(endpoint, now),
             State::Failed | State::FailedEmpty => self.failed(),
             State::Expired | State::Deleted | State::Gone => return Ok(not_found()),
         };
@@ -217,13 +180,23 @@ impl Job {
         }
     }
 
-    fn manifest(&self, endpoint: &Endpoint) -> Response {
+    fn manifest(&self, endpoint: &Endpoint, now: Timestamp) -> Response {
         let expires = self.retained_until().to_http_date();
         let response = Response::new(200).with("content-type", "application/json");
         let response = response.with("expires", expires).with("cache-control", "no-store");
         // From the present configuration: a deployment may have moved since the kick-off.
         let files_url = endpoint.config().files_url(&self.record.id);
-        Response { body: Body::Manifest(ManifestHead { files_url, ..self.manifest_head() }), ..response }
+        let head = ManifestHead { files_url, ..self.manifest_head() };
+        let urls = endpoint.config().signed_urls.as_ref();
+        let signer = urls.and_then(|urls| {
+            let until = now.plus_seconds(urls.seconds).min(self.retained_until());
+            urls.signer(&self.record.id, until)
+        });
+        let head = match signer {
+            Some(signer) => ManifestHead { requires_access_token: false, signer: Some(signer), ..head },
+            None => head,
+        };
+        Response { body: Body::Manifest(head), ..response }
     }
 
     /// What the manifest says besides its files, whose URLs are their names, relative to the manifest: for an export
@@ -238,6 +211,7 @@ impl Job {
             request: plan.request.clone(),
             requires_access_token: self.record.requires_access_token,
             files_url: String::new(),
+            signer: None,
             extension: left_out.into_iter().chain(documentation).collect(),
         }
     }

@@ -47,6 +47,7 @@ fn known(scopes: &[&str], patient: Option<&str>) -> Principal {
         user: None,
         patient: patient.map(|id| Sensitive::new(id.to_owned())),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        roles: Vec::new(),
         expires: at(100_000_000),
     }
 }

@@ -11,8 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ResourceType,
-    access::Principal,
+    ResourceType, Sensitive,
     elements::Elements,
     outcome::Issue,
     plan::{Organize, Provenance},
@@ -107,6 +106,22 @@ pub enum Need {
     Patient(String),
     /// Whether that group exists.
     Group(String),
+    /// Whether that user has access to that patient.
+    PatientAccess {
+        /// The patient.
+        patient: String,
+        /// The user.
+        user: Sensitive<String>,
+    },
+    /// Whether the rules of the business let that client, and its user if there is one, export that group (BD-SEC-08).
+    GroupAccess {
+        /// The group.
+        group: String,
+        /// `None` where there is no authorisation.
+        client: Option<String>,
+        /// The user.
+        user: Option<Sensitive<String>>,
+    },
     /// How many jobs of that client, or of anyone where there is no authorisation, are unfinished.
     ActiveJobs {
         /// `None` where there is no authorisation.
@@ -124,29 +139,12 @@ pub struct Facts {
     /// The groups asked about that exist.
     #[serde(default)]
     pub groups: BTreeSet<String>,
+    /// The patients asked about to whom the user has access.
+    #[serde(default)]
+    pub accessible_patients: BTreeSet<String>,
+    /// The groups asked about that may be exported.
+    #[serde(default)]
+    pub accessible_groups: BTreeSet<String>,
     /// How many jobs of this client are unfinished.
     pub active_jobs: Option<u32>,
-}
-
-impl KickOff {
-    /// What must be known before the kick-off can be decided.
-    pub fn needs(&self, principal: &Principal) -> Vec<Need> {
-        let client = match principal {
-            Principal::Anonymous => return Vec::new(),
-            Principal::Open => None,
-            Principal::Known { client, .. } => Some(client.clone()),
-        };
-        let named = match &self.level {
-            Level::System | Level::AllPatients => None,
-            Level::Patient(id) if self.operation == Operation::EhiExport => {
-                principal.may_export_ehi_of(id).then(|| Need::Patient(id.clone()))
-            }
-            Level::Group(id) if principal.may_export(&self.level).covers("Group") => Some(Need::Group(id.clone())),
-            Level::Patient(id) if principal.may_export(&self.level).covers("Patient") => {
-                Some(Need::Patient(id.clone()))
-            }
-            Level::Group(_) | Level::Patient(_) => None,
-        };
-        named.into_iter().chain([Need::ActiveJobs { client }]).collect()
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Edition, time::Timestamp};
+use crate::{Edition, access::UrlSigner, time::Timestamp};
 
 /// What a manifest says besides its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct ManifestHead {
     pub requires_access_token: bool,
     /// What stands before a file's name in its URL, with the final `/`; empty for names relative to the manifest.
     pub files_url: String,
+    /// Signs the addresses of the files, where these open by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<UrlSigner>,
     /// Members of the root `extension`, name to text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extension: BTreeMap<String, String>,

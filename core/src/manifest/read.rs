@@ -475,6 +475,7 @@ mod tests {
                 request: "https://ehr.example/fhir/$export".into(),
                 requires_access_token: false,
                 files_url: "https://ehr.example/files/".into(),
+                signer: None,
                 extension: Default::default(),
             };
             let sha256 = "ab".repeat(32);

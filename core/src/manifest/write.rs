@@ -108,7 +108,8 @@ impl ManifestWriter {
         {
             item.insert("type".into(), json!(resource_type));
         }
-        item.insert("url".into(), json!(format!("{}{}", self.head.files_url, file.name)));
+        let signature = self.head.signer.as_ref().map(|signer| signer.query(&file.name)).unwrap_or_default();
+        item.insert("url".into(), json!(format!("{}{}{signature}", self.head.files_url, file.name)));
         item.insert("count".into(), json!(file.count));
         if ballot {
             item.insert("fileSize".into(), json!(file.bytes));
@@ -164,6 +165,7 @@ mod tests {
             request: "https://ehr.example/fhir/$export?_type=Patient%2CGroup".into(),
             requires_access_token: true,
             files_url: "https://ehr.example/fhir/bulk/1/files/".into(),
+            signer: None,
             extension: [("leftOut".to_owned(), "nothing".to_owned())].into(),
         };
         let mut writer = ManifestWriter::new(head);

@@ -91,6 +91,7 @@ impl Bearer {
             user: None,
             patient: None,
             scopes: self.scopes.clone(),
+            roles: Vec::new(),
             expires: self.expires,
         }
     }

@@ -60,6 +60,8 @@ impl Store {
             match need {
                 Need::Patient(id) => facts.patients.extend(has_patient(case, id).then(|| id.clone())),
                 Need::Group(id) => facts.groups.extend(case.groups.contains_key(id).then(|| id.clone())),
+                // A case knows no rules for users and groups.
+                Need::PatientAccess { .. } | Need::GroupAccess { .. } => {}
                 Need::ActiveJobs { client } => {
                     let jobs = self.jobs.values().map(|kept| &kept.job);
                     let active = jobs.filter(|job| job.unfinished && (client.is_none() || job.client == *client));

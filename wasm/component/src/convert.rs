@@ -25,9 +25,9 @@ pub(crate) fn principal(principal: wit::Principal) -> Converted<Principal> {
     Ok(match principal {
         wit::Principal::Anonymous => Principal::Anonymous,
         wit::Principal::Open => Principal::Open,
-        wit::Principal::Known(wit::Token { client, user, patient, scopes, expires }) => {
+        wit::Principal::Known(wit::Token { client, user, patient, scopes, roles, expires }) => {
             let (user, patient) = (user.map(Sensitive::new), patient.map(Sensitive::new));
-            Principal::Known { client, user, patient, scopes, expires: instant(&expires)? }
+            Principal::Known { client, user, patient, scopes, roles, expires: instant(&expires)? }
         }
     })
 }
@@ -36,6 +36,8 @@ pub(crate) fn facts(facts: wit::Facts) -> Facts {
     Facts {
         patients: facts.patients.into_iter().collect(),
         groups: facts.groups.into_iter().collect(),
+        accessible_patients: facts.accessible_patients.into_iter().collect(),
+        accessible_groups: facts.accessible_groups.into_iter().collect(),
         active_jobs: facts.active_jobs,
     }
 }
@@ -200,6 +202,13 @@ fn from_need(need: Need) -> wit::Need {
     match need {
         Need::Patient(id) => wit::Need::Patient(id),
         Need::Group(id) => wit::Need::Group(id),
+        Need::PatientAccess { patient, user } => {
+            wit::Need::PatientAccess(wit::PatientAccess { patient, user: user.expose().clone() })
+        }
+        Need::GroupAccess { group, client, user } => {
+            let user = user.map(|user| user.expose().clone());
+            wit::Need::GroupAccess(wit::GroupAccess { group, client, user })
+        }
         Need::ActiveJobs { client } => wit::Need::ActiveJobs(client),
     }
 }

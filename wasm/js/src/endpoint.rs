@@ -166,6 +166,8 @@ export type Principal =
         user: string | null;
         patient: string | null;
         scopes: string[];
+        /** The roles and permissions of the user; none means no right. */
+        roles?: string[];
         expires: Instant | Date;
       };
     };
@@ -244,6 +246,10 @@ export type Need = OneOf<{
   patient: string;
   /** Whether that group exists. */
   group: string;
+  /** Whether that user has access to that patient. */
+  patientAccess: { patient: string; user: string };
+  /** Whether the rules of the business let that client, and its user, export that group. */
+  groupAccess: { group: string; client: string | null; user: string | null };
   /** How many unfinished jobs that client has; of all where there is no authorisation. */
   activeJobs: { client: string | null };
 }>;
@@ -254,6 +260,10 @@ export interface Facts {
   patients?: string[];
   /** The groups asked about that exist. */
   groups?: string[];
+  /** Those of the patients to whom the user has access. */
+  accessiblePatients?: string[];
+  /** Those of the groups that may be exported. */
+  accessibleGroups?: string[];
   /** How many jobs are unfinished. */
   activeJobs?: number | null;
 }

@@ -1,5 +1,7 @@
 //! Access as a client meets it: from the request over the decision to the poll, on a clock of our own.
 
+mod files;
+mod roles;
 mod scopes;
 
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use crate::{
     Endpoint, Sensitive,
     endpoint::{Decision, EndpointConfig, Route},
     http::{Body, Request, Response},
-    job::{Command, Job, JobId, PollAccount},
+    job::{Command, Job, JobId, PollAccount, Wants},
     kick_off::Facts,
     time::Timestamp,
 };
@@ -33,6 +35,7 @@ fn client(scopes: &[&str]) -> Principal {
         user: None,
         patient: None,
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        roles: Vec::new(),
         expires: at(10_000_000),
     }
 }
@@ -48,7 +51,7 @@ fn of_patient(principal: &Principal, id: &str) -> Principal {
 
 fn facts() -> Facts {
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-    Facts { patients: ids(&["p1", "p2"]), groups: ids(&["g1", "g2"]), active_jobs: Some(0) }
+    Facts { patients: ids(&["p1", "p2"]), groups: ids(&["g1", "g2"]), active_jobs: Some(0), ..Facts::default() }
 }
 
 fn kick_off(endpoint: &Endpoint, target: &str, principal: &Principal) -> Result<Job, Response> {
@@ -72,6 +75,22 @@ fn kick_off_with(endpoint: &Endpoint, target: &str, principal: &Principal, facts
 /// The status of a kick-off.
 fn status(endpoint: &Endpoint, target: &str, principal: &Principal) -> u16 {
     kick_off(endpoint, target, principal).map_or_else(|response| response.status, |_| 202)
+}
+
+/// Does the work of a job that has no data.
+fn run(job: &mut Job) {
+    let begin = Command::Begin {
+        holder: "h".into(),
+        until: at(60),
+        transaction_time: at(1),
+        snapshot: String::new(),
+        partitions: 1,
+    };
+    let (epoch, _) = job.apply(begin, at(1)).unwrap();
+    let Wants::Run { partitions, .. } = job.wants("h", at(1)) else { panic!("a running job wants to be run") };
+    for task in partitions {
+        job.apply(Command::FinishPartition { epoch, partition: task.partition }, at(1)).unwrap();
+    }
 }
 
 fn request(job: &mut Job, endpoint: &Endpoint, method: &str, below: &str, principal: &Principal) -> Response {

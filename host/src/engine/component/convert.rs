@@ -27,10 +27,10 @@ pub(super) fn from_principal(principal: &Principal) -> wit::Principal {
     match principal.clone() {
         Principal::Anonymous => wit::Principal::Anonymous,
         Principal::Open => wit::Principal::Open,
-        Principal::Known { client, user, patient, scopes, expires } => {
+        Principal::Known { client, user, patient, scopes, roles, expires } => {
             let exposed = |value: Sensitive<String>| value.expose().clone();
             let (user, patient) = (user.map(exposed), patient.map(exposed));
-            wit::Principal::Known(wit::Token { client, user, patient, scopes, expires: expires.to_string() })
+            wit::Principal::Known(wit::Token { client, user, patient, scopes, roles, expires: expires.to_string() })
         }
     }
 }
@@ -39,6 +39,8 @@ pub(super) fn from_facts(facts: &Facts) -> wit::Facts {
     wit::Facts {
         patients: facts.patients.iter().cloned().collect(),
         groups: facts.groups.iter().cloned().collect(),
+        accessible_patients: facts.accessible_patients.iter().cloned().collect(),
+        accessible_groups: facts.accessible_groups.iter().cloned().collect(),
         active_jobs: facts.active_jobs,
     }
 }
@@ -212,6 +214,12 @@ fn need(need: wit::Need) -> Need {
     match need {
         wit::Need::Patient(id) => Need::Patient(id),
         wit::Need::Group(id) => Need::Group(id),
+        wit::Need::PatientAccess(wit::PatientAccess { patient, user }) => {
+            Need::PatientAccess { patient, user: Sensitive::new(user) }
+        }
+        wit::Need::GroupAccess(wit::GroupAccess { group, client, user }) => {
+            Need::GroupAccess { group, client, user: user.map(Sensitive::new) }
+        }
         wit::Need::ActiveJobs(client) => Need::ActiveJobs { client },
     }
 }
