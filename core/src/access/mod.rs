@@ -1,6 +1,9 @@
 //! Who asks, and what they may have. Pure: signatures and sessions are the embedder's, the rules are here.
 
+mod assertion;
+mod claims;
 mod grant;
+mod jws;
 mod principal;
 mod roles;
 mod scope;
@@ -8,7 +11,13 @@ mod signed_urls;
 #[cfg(test)]
 mod tests;
 
+pub use assertion::{
+    AssertionError, AssertionRules, ClientAssertion, ClientKey, ClientRegistration, Replay, ToVerify, invalid_client,
+    keys_fresh_until,
+};
+pub use claims::TokenRules;
 pub use grant::{Coverage, TypeGrant};
+pub use jws::Algorithm;
 pub use principal::{Owner, Principal, TokenError};
 pub(crate) use roles::Right;
 pub use roles::{Preset, Reach, Role, Roles};
