@@ -19,6 +19,7 @@ pub struct Definitions<'d> {
     root_elements: Table<'d>,
     added_search_parameters: Table<'d>,
     element_types: Table<'d>,
+    attachments: Table<'d>,
 }
 
 impl Definitions<'static> {
@@ -30,6 +31,7 @@ impl Definitions<'static> {
         root_elements: Table(include_str!("../data/r4/root-elements.tsv")),
         added_search_parameters: Table(""),
         element_types: Table(include_str!("../data/r4/element-types.tsv")),
+        attachments: Table(include_str!("../data/r4/attachments.tsv")),
     };
 
     /// The search parameters that US Core adds to R4, for
@@ -38,9 +40,9 @@ impl Definitions<'static> {
 }
 
 impl<'d> Definitions<'d> {
-    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`. Without root elements, search
-    /// parameters and the means to add some; see [`with_root_elements`](Self::with_root_elements),
-    /// [`with_search_parameters`](Self::with_search_parameters) and [`with_element_types`](Self::with_element_types).
+    /// Definitions of another FHIR version: lines sorted by bytes, as in `core/data/r4`. Without root elements,
+    /// attachments, search parameters and the means to add some; see [`with_root_elements`](Self::with_root_elements),
+    /// [`with_attachments`](Self::with_attachments), [`with_search_parameters`](Self::with_search_parameters) and [`with_element_types`](Self::with_element_types).
     pub fn from_tables(resource_types: &'d str, patient_compartment: &'d str) -> Self {
         Self {
             resource_types: Table(resource_types),
@@ -49,6 +51,7 @@ impl<'d> Definitions<'d> {
             root_elements: Table(""),
             added_search_parameters: Table(""),
             element_types: Table(""),
+            attachments: Table(""),
         }
     }
 
@@ -76,6 +79,12 @@ impl<'d> Definitions<'d> {
     #[must_use]
     pub fn with_element_types(self, element_types: &'d str) -> Self {
         Self { element_types: Table(element_types), ..self }
+    }
+
+    /// The same with these attachments, in the columns of `core/data/r4/attachments.tsv`.
+    #[must_use]
+    pub fn with_attachments(self, attachments: &'d str) -> Self {
+        Self { attachments: Table(attachments), ..self }
     }
 
     /// The type of that name, if this FHIR version has it. Names are case-sensitive.
@@ -116,6 +125,13 @@ impl<'d> Definitions<'d> {
     /// resource type.
     pub fn root_elements(&self, resource_type: &str) -> impl Iterator<Item = RootElement<'d>> + use<'d> {
         self.rows_with_those_above([self.root_elements], resource_type).flat_map(RootElement::read)
+    }
+
+    /// Which JSON properties of resources of that type are Attachments, at any depth, each with the property whose object
+    /// has it: `("content", "attachment")` of a DocumentReference, `("", "photo")` of a Patient. Besides, any
+    /// `valueAttachment` is one.
+    pub fn attachments(&self, resource_type: &str) -> impl Iterator<Item = (&'d str, &'d str)> + use<'d> {
+        self.attachments.rows(resource_type).filter_map(|row| row.split_once('\t'))
     }
 
     /// The elements that resources of any type may have at their root, those of many types several times.
@@ -284,6 +300,15 @@ mod tests {
         let of_each = Definitions::R4.resource_types().flat_map(names);
         assert_eq!(of_any_type, of_each.collect());
         assert!(names("DomainResource").is_empty() && names("Patien").is_empty());
+    }
+
+    #[test]
+    fn attachments_are_known_by_type() {
+        let of = |name| Definitions::R4.attachments(name).collect::<Vec<_>>();
+        assert_eq!(of("DocumentReference"), [("content", "attachment")]);
+        assert_eq!(of("Patient"), [("", "photo")]);
+        assert_eq!(of("Communication"), [("payload", "contentAttachment")]);
+        assert!(of("Observation").is_empty() && of("").is_empty());
     }
 
     #[test]

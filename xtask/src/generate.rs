@@ -1,5 +1,6 @@
 //! `gen`: the tables that core reads, from the official definitions of FHIR R4 and of US Core.
 
+mod attachments;
 mod compartment;
 mod definitions;
 mod element_types;
@@ -79,6 +80,7 @@ fn settle(workspace: &Workspace, packages: &Packages, mode: Mode) -> Result<()> 
     let search_parameters = search::table(&search::corrected(&definitions.search_parameters)?, version)?;
     let compartment = Compartment::resolve(&definitions, &search_parameters)?;
     let root_elements = elements::resolve(&definitions)?;
+    let attachments = attachments::resolve(&definitions)?;
     eprintln!(
         "{} resource types; {} elements put a resource into a patient's compartment; {} search parameters",
         definitions.resources.len(),
@@ -92,6 +94,7 @@ fn settle(workspace: &Workspace, packages: &Packages, mode: Mode) -> Result<()> 
     let us_core = us_core::table(&us_core::search_parameters(&packages.us_core)?, version)?;
     let files = [
         file("r4/resource-types.txt", resource_types.clone()),
+        file("r4/attachments.tsv", attachments::table(&attachments)),
         file("r4/element-types.tsv", element_types.clone()),
         file("r4/patient-compartment.tsv", patient_compartment(&compartment)),
         file("r4/root-elements.tsv", elements::table(&root_elements)),

@@ -75,6 +75,10 @@ The package is `{PACKAGE}` in the wheel
   parameter, path from the resource's root by JSON property names; an element on the path may be an array. From
   CompartmentDefinition/patient, whose search parameters are resolved through their expressions, one line for each
   branch of the type. An element that cannot refer to a Patient is left out.
+- `attachments.tsv`: which JSON properties of the resources of a type are Attachments; one line for each, in byte order.
+  From the StructureDefinitions' snapshots, those of the data types that a type uses among them. Columns: resource type;
+  the property whose object has it, empty for the resource itself; the property. It is one at any depth, for elements
+  nest in themselves. `valueAttachment`, as of extensions, always is one and is left out.
 - `root-elements.tsv`: what may stand at the root of a resource; one line for each resource type, in byte order. What
   all resources have is under `Resource`, and what all but Binary, Bundle and Parameters have under `DomainResource`.
   From the StructureDefinitions' snapshots. Columns:
