@@ -24,6 +24,11 @@ pub enum Pass {
     Context,
     /// Reads tombstones and writes what was deleted.
     Deleted,
+    /// Writes Binary resources whose security context is a resource other than a patient: it takes the rest of the data
+    /// to tell whose they are.
+    Binaries,
+    /// Writes the contents of Binary resources to which Attachments lead, each to a file.
+    Attachments,
 }
 
 /// What a collecting pass finds.
@@ -40,6 +45,12 @@ pub enum Collection {
     SupportingOfSupporting,
     /// The newest Provenance of each subject.
     LatestProvenance,
+    /// `Type/id` of what is the security context of a Binary, patients aside.
+    SecurityContexts,
+    /// Of these, what is in the compartments of the export's patients; in an export of everything also what is in nobody's.
+    SecurityContextsFound,
+    /// `Binary/id` of what the Attachments of exported resources lead to.
+    Attachments,
 }
 
 /// One part of the data, to be gone through for one pass.
@@ -85,6 +96,9 @@ impl SetWanted {
             Self::Collected(Collection::Supporting) => "supporting",
             Self::Collected(Collection::SupportingOfSupporting) => "supportingOfSupporting",
             Self::Collected(Collection::LatestProvenance) => "latestProvenance",
+            Self::Collected(Collection::SecurityContexts) => "securityContexts",
+            Self::Collected(Collection::SecurityContextsFound) => "securityContextsFound",
+            Self::Collected(Collection::Attachments) => "attachments",
             Self::Vetoes => "vetoes",
         }
     }

@@ -71,6 +71,12 @@ pub struct ExportPlan {
     /// Whether a set of vetoes must be given.
     #[serde(default)]
     pub vetoes: bool,
+    /// Whether a patient's Binary may be exported, which is done as a DocumentReference (BD-KICK-11).
+    #[serde(default)]
+    pub binary_documents: bool,
+    /// Where the URLs of Attachments lead.
+    #[serde(default)]
+    pub attachments: Attachments,
     /// How resources are dealt into files.
     #[serde(default)]
     pub organize: Organize,
@@ -159,6 +165,20 @@ impl Supporting {
     }
 }
 
+/// Where the URLs of Attachments lead. In any case they are absolute (BD-ATT-02).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Attachments {
+    /// Where they led before.
+    #[default]
+    Link,
+    /// Those to a Binary of this server lead to a file of the export (BD-ATT-05); others where they led before.
+    Serve {
+        /// What stands before a file's name in its URL, with the final `/`.
+        files_url: String,
+    },
+}
+
 /// How resources are dealt into files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -172,7 +192,7 @@ pub enum Organize {
 
 impl ExportPlan {
     pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, grant: Grant) -> Self {
-        let Grant { types, type_filters, granted_filters } = grant;
+        let Grant { types, type_filters, granted_filters, .. } = grant;
         Self {
             operation: kick_off.operation,
             documentation_url: config
@@ -203,6 +223,8 @@ impl ExportPlan {
             granted_filters,
             withheld_labels: config.withheld_labels.clone(),
             vetoes: config.vetoes,
+            binary_documents: false,
+            attachments: Attachments::Link,
             organize: kick_off.organize,
             notices: kick_off.notices,
             request: kick_off.request,
@@ -218,47 +240,70 @@ impl ExportPlan {
     pub fn passes(&self) -> Vec<Pass> {
         let context = self.has_context_provenance() || self.has_supporting();
         let deleted = self.since.is_some() && self.edition != Edition::Stu1;
-        let all = [(Pass::Main, true), (Pass::Context, context), (Pass::Deleted, deleted)];
+        let all = [
+            (Pass::Main, true),
+            (Pass::Context, context),
+            (Pass::Deleted, deleted),
+            (Pass::Binaries, self.has_binaries()),
+            (Pass::Attachments, self.attachments != Attachments::Link),
+        ];
         all.into_iter().filter_map(|(pass, taken)| taken.then_some(pass)).collect()
     }
 
     /// The sets that a pass needs, in the order in which they are made.
     pub fn sets(&self, pass: Pass) -> Vec<SetWanted> {
-        let context = pass == Pass::Context;
-        let supporting = context && self.has_supporting();
-        let provenance = context && self.has_context_provenance();
-        let all = [
-            (SetWanted::Vetoes, self.vetoes),
-            (SetWanted::Collected(Collection::Supporting), supporting),
-            (SetWanted::Collected(Collection::SupportingOfSupporting), supporting),
-            (SetWanted::Collected(Collection::Subjects), provenance),
-            (SetWanted::Collected(Collection::Compartment), provenance && self.has_listed_patients()),
-            (SetWanted::Collected(Collection::LatestProvenance), provenance && self.provenance == Provenance::Latest),
-        ];
-        let wanted = all.into_iter().filter(|(_, wanted)| *wanted).map(|(set, _)| set);
-        // A collecting pass is given what comes before its own.
-        match pass {
+        let vetoes = self.vetoes.then_some(SetWanted::Vetoes);
+        let collected: &[(Collection, bool)] = match pass {
+            // A collecting pass is given what comes before its own.
             Pass::Collect(collection) => {
                 let own = SetWanted::Collected(collection);
-                self.sets(Pass::Context).into_iter().take_while(|set| *set != own).collect()
+                let of_passes = [Pass::Context, Pass::Binaries, Pass::Attachments].map(|pass| self.sets(pass));
+                let list = of_passes.into_iter().find(|sets| sets.contains(&own));
+                let list = list.unwrap_or_else(|| vetoes.into_iter().collect());
+                return list.into_iter().take_while(|set| *set != own).collect();
             }
-            Pass::Main | Pass::Context | Pass::Deleted => wanted.collect(),
-        }
+            Pass::Main | Pass::Deleted => &[],
+            Pass::Context => {
+                let (supporting, provenance) = (self.has_supporting(), self.has_context_provenance());
+                &[
+                    (Collection::Supporting, supporting),
+                    (Collection::SupportingOfSupporting, supporting),
+                    (Collection::Subjects, provenance),
+                    (Collection::Compartment, provenance && self.has_listed_patients()),
+                    (Collection::LatestProvenance, provenance && self.provenance == Provenance::Latest),
+                ]
+            }
+            Pass::Binaries => &[(Collection::SecurityContexts, true), (Collection::SecurityContextsFound, true)],
+            Pass::Attachments => &[
+                (Collection::SecurityContexts, true),
+                (Collection::SecurityContextsFound, true),
+                (Collection::Attachments, true),
+            ],
+        };
+        let wanted = collected.iter().filter(|(_, wanted)| *wanted).map(|(set, _)| SetWanted::Collected(*set));
+        vetoes.into_iter().chain(wanted).collect()
     }
 
-    /// The types that a pass may write, if it cannot write any: data without these need not be gone through.
+    /// The types without any of which a pass writes or finds nothing, if there are such: data without these need not be
+    /// gone through.
     pub fn types_of(&self, pass: Pass) -> Option<BTreeSet<ResourceType>> {
         let definitions = self.definitions();
         let types = |has: &dyn Fn(&str) -> bool| {
             let names = definitions.resource_types().filter(|name| has(name));
             names.filter_map(|name| definitions.resource_type(name)).collect()
         };
-        (pass == Pass::Context).then(|| {
-            types(&|name| match name {
+        match pass {
+            Pass::Context => Some(types(&|name| match name {
                 "Provenance" => self.has_context_provenance(),
                 _ => self.has_supporting() && self.supporting.has(name) && self.types.has(name),
-            })
-        })
+            })),
+            Pass::Binaries
+            | Pass::Attachments
+            | Pass::Collect(
+                Collection::SecurityContexts | Collection::SecurityContextsFound | Collection::Attachments,
+            ) => Some(types(&|name| name == "Binary")),
+            Pass::Main | Pass::Deleted | Pass::Collect(_) => None,
+        }
     }
 
     /// The plan of the main pass: without what the context pass writes.
@@ -270,6 +315,18 @@ impl ExportPlan {
     /// Whether some patients are part of the export and others are not.
     pub(crate) fn has_listed_patients(&self) -> bool {
         matches!(self.level, Level::Group(_) | Level::Patient(_))
+    }
+
+    /// Whether a patient's Binary is exported. `_type` names what the files hold, so that it is DocumentReference which
+    /// selects it. The rule came with 2.0.
+    pub(crate) fn has_binary_documents(&self) -> bool {
+        self.binary_documents && self.edition != Edition::Stu1 && self.types.has("DocumentReference")
+    }
+
+    /// Whether Binary resources are exported as one thing or another.
+    fn has_binaries(&self) -> bool {
+        let standalone = self.level == Level::System && self.edition != Edition::Stu1 && self.types.has("Binary");
+        standalone || self.has_binary_documents()
     }
 
     fn has_supporting(&self) -> bool {

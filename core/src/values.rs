@@ -232,6 +232,9 @@ pub enum WriterEvent {
         resource_type: Option<ResourceType>,
         /// Its public name.
         name: String,
+        /// What the data call the media type of an attachment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content_type: Option<String>,
     },
     /// Append bytes to it. In the JSON form the bytes travel beside the value.
     Append {
@@ -265,9 +268,13 @@ pub enum WriterEvent {
 impl From<Output<'_>> for WriterEvent {
     fn from(output: Output<'_>) -> Self {
         match output {
-            Output::Open { file, section, resource_type, name } => {
-                Self::Open { file, section, resource_type: resource_type.cloned(), name: name.to_owned() }
-            }
+            Output::Open { file, section, resource_type, name, content_type } => Self::Open {
+                file,
+                section,
+                resource_type: resource_type.cloned(),
+                name: name.to_owned(),
+                content_type: content_type.map(str::to_owned),
+            },
             Output::Append { file, bytes } => Self::Append { file, bytes: bytes.to_vec() },
             Output::Found { bytes } => Self::Found { bytes: bytes.to_vec() },
             Output::Close { file, count, bytes, sha256, checkpoint } => {

@@ -370,7 +370,7 @@ impl Server {
             while let Some(output) = writer.poll_output() {
                 match output {
                     Output::Found { .. } => panic!("the main pass finds nothing"),
-                    Output::Open { file, section, resource_type, name } => {
+                    Output::Open { file, section, resource_type, name, .. } => {
                         open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
                     }
                     Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
@@ -379,7 +379,8 @@ impl Server {
                         let (section, resource_type, name, object) = open.remove(&file).unwrap();
                         let (key, sha256) = (name.clone(), sha256.map(str::to_owned));
                         hosted.objects.insert(key.clone(), object);
-                        let row = OutputFile { section, resource_type, name, key, count, bytes, sha256 };
+                        let content_type = None;
+                        let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
                         let publish =
                             Command::Publish { epoch, partition: 0, rows: vec![row], checkpoint: checkpoint.clone() };
                         hosted.rows.extend(hosted.job.apply(publish, now).unwrap().1.rows);

@@ -47,7 +47,7 @@ pub enum OutputKind {
     /// Nothing: give more input. After `ehi_writer_finish`: all is done.
     Nothing = 0,
     /// Open a new file. The event has `/open/section`, `/open/name` and, if its resources are of one type,
-    /// `/open/type`.
+    /// `/open/type`. That of an attachment may have `/open/contentType`, for its row.
     Open = 1,
     /// Append bytes to it.
     Append = 2,

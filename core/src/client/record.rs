@@ -136,6 +136,7 @@ impl From<Section> for FileKind {
             Section::Output => Self::Output,
             Section::Deleted => Self::Deleted,
             Section::Error => Self::Error,
+            Section::Attachment => Self::Attachment,
         }
     }
 }

@@ -120,7 +120,8 @@ impl Endpoint {
         if types.is_empty() && kick_off.types.is_none() {
             return Err(nothing());
         }
-        let grant = Grant::whole(TypeSelection::Only(types), kick_off);
+        let binaries = scopes.covers("Binary");
+        let grant = Grant { binaries, ..Grant::whole(TypeSelection::Only(types), kick_off) };
         if granted_filters.is_empty() {
             return Ok(grant);
         }

@@ -111,6 +111,9 @@ pub struct EndpointConfig {
     /// be evaluated makes the configuration unusable; `docs/search-parameters.md` says which can.
     #[serde(default)]
     pub search_parameters: Vec<Value>,
+    /// What becomes of the URLs of Attachments.
+    #[serde(default)]
+    pub attachments: AttachmentPolicy,
     /// `date` of the CapabilityStatement: when this deployment was last changed, as a FHIR date.
     #[serde(default = "default_published")]
     pub published: String,
@@ -158,6 +161,19 @@ pub struct VendorParameter {
     pub values: BTreeSet<String>,
 }
 
+/// What becomes of the URLs of Attachments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttachmentPolicy {
+    /// A relative one is made absolute below the base, where this deployment must have it (BD-ATT-02). Nothing else is
+    /// touched, so this is the default: it promises nothing about other servers, and copies no data.
+    #[default]
+    Link,
+    /// The same, and one that leads to a Binary of this server is replaced by that of a file of the export, to which the
+    /// content is copied (BD-ATT-05). Whoever may fetch the files of the export may fetch these, and no other Binary.
+    Serve,
+}
+
 impl EndpointConfig {
     /// A configuration with all defaults.
     pub fn new(base_url: impl Into<String>, auth: Auth) -> Self {
@@ -191,6 +207,7 @@ impl EndpointConfig {
             vetoes: false,
             us_core_search_parameters: default_us_core(),
             search_parameters: Vec::new(),
+            attachments: AttachmentPolicy::default(),
             published: default_published(),
         }
     }

@@ -18,11 +18,13 @@ use crate::{
     job::{Job, JobId},
     kick_off::{Facts, KickOff},
     outcome::{Issue, IssueCode},
-    plan::{ExportPlan, TypeSelection},
+    plan::{Attachments, ExportPlan, TypeSelection},
     time::Timestamp,
 };
 
-pub use config::{Auth, ConfigError, Downloads, EhiConfig, EndpointConfig, VendorParameter};
+pub use config::{
+    AttachmentPolicy, Auth, ConfigError, Downloads, EhiConfig, EndpointConfig, VendorParameter,
+};
 pub use route::Route;
 pub(crate) use route::allow;
 pub use smart::SmartConfig;
@@ -47,6 +49,8 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub(crate) types: TypeSelection,
+    /// Whether the contents of Binary resources may be exported, under whatever type they come.
+    pub(crate) binaries: bool,
     /// The queries that were asked for, narrowed by those of the grant.
     pub(crate) type_filters: Vec<String>,
     pub(crate) granted_filters: BTreeMap<ResourceType, BTreeSet<String>>,
@@ -55,7 +59,8 @@ pub struct Grant {
 impl Grant {
     /// All of those types that was asked for.
     pub(crate) fn whole(types: TypeSelection, kick_off: &KickOff) -> Self {
-        Self { types, type_filters: kick_off.type_filters.clone(), granted_filters: BTreeMap::new() }
+        let type_filters = kick_off.type_filters.clone();
+        Self { types, binaries: true, type_filters, granted_filters: BTreeMap::new() }
     }
 }
 
@@ -97,7 +102,15 @@ impl Endpoint {
     ) -> (Job, Response) {
         let notices = kick_off.notices.clone();
         let separate_status = kick_off.separate_status;
-        let mut plan = ExportPlan::new(&self.config, kick_off, grant);
+        let binaries = grant.binaries;
+        let serves = self.config.attachments == AttachmentPolicy::Serve && binaries;
+        let attachments =
+            if serves { Attachments::Serve { files_url: self.config.files_url(&id) } } else { Attachments::Link };
+        let mut plan = ExportPlan {
+            binary_documents: binaries,
+            attachments,
+            ..ExportPlan::new(&self.config, kick_off, grant)
+        };
         plan.search_parameters = plan.search_parameters_used(&self.added_search_parameters);
         let mut issues = vec![Issue::information("the export was accepted; poll the address in Content-Location")];
         let left_out = plan.left_out().map(|text| Issue::information(format!("not part of this export: {text}")));

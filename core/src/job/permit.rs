@@ -7,7 +7,7 @@ use crate::{
     endpoint::{Downloads, EndpointConfig, forbidden, nothing_there},
     http::{Request, Target},
     kick_off::{Level, Operation},
-    plan::{Provenance, TypeSelection},
+    plan::{Attachments, Provenance, TypeSelection},
     time::Timestamp,
 };
 
@@ -104,6 +104,9 @@ impl Job {
             TypeSelection::Only(types) => types.iter().all(covers),
         };
         let covered = covered && (plan.provenance == Provenance::Unasked || grant.covers("Provenance"));
+        // Under whatever type the contents of Binary resources come.
+        let of_binaries = plan.has_binary_documents() || plan.attachments != Attachments::Link;
+        let covered = covered && (!of_binaries || grant.covers("Binary"));
         if covered { Ok(()) } else { Err(forbidden("the token does not cover all types of this export")) }
     }
 }

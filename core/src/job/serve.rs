@@ -6,7 +6,7 @@ use crate::{
     access::Principal,
     endpoint::{Endpoint, allow, not_found, unauthorized},
     http::{Body, Request, Response, Target},
-    manifest::{ManifestHead, OutputFile},
+    manifest::{ManifestHead, OutputFile, Section},
     outcome::{Issue, IssueCode, OperationOutcome},
     time::Timestamp,
 };
@@ -43,11 +43,15 @@ impl Job {
             }
         };
         let mut response = Response::new(status)
-            .with("content-type", "application/fhir+ndjson")
+            .with("content-type", content_type(file))
             .with("content-length", length.to_string())
             .with("accept-ranges", "bytes")
             .with("cache-control", "no-store")
             .with("x-content-type-options", "nosniff");
+        if file.section == Section::Attachment {
+            // Whatever is in it, a browser saves it and runs none of it.
+            response = response.with("content-disposition", "attachment").with("content-security-policy", "sandbox");
+        }
         if let Some(tag) = tag {
             response = response.with("etag", tag);
         }
@@ -233,6 +237,17 @@ fn separated(response: Response) -> Response {
     Response { status: 200, ..response }.with("x-export-status", status.to_string())
 }
 
+/// The media type of a file. That of an attachment is what the data say if it is harmless, in our spelling.
+fn content_type(file: &OutputFile) -> &'static str {
+    if file.section != Section::Attachment {
+        return "application/fhir+ndjson";
+    }
+    let said = file.content_type.as_deref().unwrap_or_default();
+    let essence = said.split(';').next().unwrap_or_default().trim_ascii();
+    let harmless = HARMLESS.iter().find(|harmless| harmless.eq_ignore_ascii_case(essence));
+    harmless.copied().unwrap_or("application/octet-stream")
+}
+
 enum Range {
     Whole,
     /// First byte and one past the last.
@@ -270,9 +285,55 @@ fn byte_range(request: &Request<'_>, length: u64, tag: Option<&str>) -> Range {
     }
 }
 
+/// Media types that no browser takes for a page or a program.
+const HARMLESS: [&str; 15] = [
+    "application/dicom",
+    "application/fhir+json",
+    "application/json",
+    "application/msword",
+    "application/pdf",
+    "application/rtf",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "audio/mpeg",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/tiff",
+    "text/csv",
+    "text/plain",
+    "video/mp4",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_harmless_media_types_are_said_again() {
+        let said = |section, text: Option<&str>| {
+            let (name, key) = (String::from("attachment-1"), String::from("1/1-attachment-1"));
+            let content_type = text.map(str::to_owned);
+            content_type_of(OutputFile {
+                section,
+                resource_type: None,
+                name,
+                key,
+                content_type,
+                count: 0,
+                bytes: 0,
+                sha256: None,
+            })
+        };
+        fn content_type_of(file: OutputFile) -> &'static str {
+            content_type(&file)
+        }
+        assert_eq!(said(Section::Attachment, Some("Image/PNG")), "image/png");
+        assert_eq!(said(Section::Attachment, Some(" text/plain ;charset=utf-8")), "text/plain");
+        for harmful in [None, Some(""), Some("text/html"), Some("image/svg+xml"), Some("application/pdf x")] {
+            assert_eq!(said(Section::Attachment, harmful), "application/octet-stream");
+        }
+        assert_eq!(said(Section::Output, Some("text/html")), "application/fhir+ndjson");
+    }
 
     fn range(field: &str, length: u64) -> Option<(u64, u64)> {
         let headers = [("Range", field.as_bytes())];

@@ -487,6 +487,7 @@ mod tests {
                     resource_type: Definitions::R4.resource_type("Patient"),
                     name: "Patient-1.ndjson".into(),
                     key: "k".into(),
+                    content_type: None,
                     count: 3,
                     bytes: 300,
                     sha256: Some(sha256.clone()),

@@ -17,7 +17,10 @@ pub struct OutputFile {
     pub name: String,
     /// Where the embedder keeps it; unique to the attempt, never shown.
     pub key: String,
-    /// How many resources.
+    /// What the data call the media type of an attachment; not to be believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// How many resources; none in an attachment.
     pub count: u64,
     /// How many bytes.
     pub bytes: u64,
@@ -26,7 +29,7 @@ pub struct OutputFile {
     pub sha256: Option<String>,
 }
 
-/// The arrays of a manifest, in the order in which they are written.
+/// The arrays of a manifest, in the order in which they are written, and what is in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Section {
@@ -36,4 +39,6 @@ pub enum Section {
     Deleted,
     /// `error`; `outcome` in the 4.0 ballot
     Error,
+    /// Not listed: the content of a Binary, to which an Attachment in a listed file leads.
+    Attachment,
 }

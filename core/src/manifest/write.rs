@@ -27,10 +27,13 @@ impl ManifestWriter {
         Self { head, section: Section::Output, begun: false, rows_in_section: 0 }
     }
 
-    /// Appends one file to `out`.
+    /// Appends one file to `out`; nothing for an attachment, which no manifest lists.
     pub fn row(&mut self, file: &OutputFile, out: &mut Vec<u8>) -> Result<(), ManifestError> {
         if file.section < self.section {
             return Err(ManifestError::OutOfOrder);
+        }
+        if file.section == Section::Attachment {
+            return Ok(());
         }
         if file.section == Section::Deleted && self.head.edition == Edition::Stu1 {
             return Err(ManifestError::NotInEdition);
@@ -67,7 +70,7 @@ impl ManifestWriter {
                 (Section::Output, _) => b"output",
                 (Section::Deleted, _) => b"deleted",
                 (Section::Error, Edition::Stu4Ballot) => b"outcome",
-                (Section::Error, _) => b"error",
+                (Section::Error | Section::Attachment, _) => b"error",
             };
             out.extend_from_slice(b"],\"");
             out.extend_from_slice(name);
@@ -176,6 +179,7 @@ mod tests {
                 resource_type: Definitions::R4.resource_type("Patient"),
                 name: format!("Patient-{index}.ndjson"),
                 key: "secret".into(),
+                content_type: None,
                 count: 3,
                 bytes: 300,
                 sha256: Some("ab".into()),
@@ -215,6 +219,16 @@ mod tests {
         assert_eq!(ballot["output"][0]["fileSize"], 300);
         assert!(ballot["outcome"][0].get("type").is_none());
         assert_eq!(ballot["extension"][0]["valueString"], "nothing");
+    }
+
+    #[test]
+    fn attachments_are_not_listed() {
+        use Section::{Attachment, Error, Output};
+        for edition in [Edition::Stu1, Edition::Stu3, Edition::Stu4Ballot] {
+            let with = write(edition, &[Output, Error, Attachment, Attachment]);
+            assert_eq!(with, write(edition, &[Output, Error]));
+            assert_eq!(write(edition, &[Attachment]), write(edition, &[]));
+        }
     }
 
     #[test]

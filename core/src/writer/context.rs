@@ -44,6 +44,10 @@ impl<'p> Collector<'p> {
             Collection::Subjects | Collection::Supporting => (plan.clone(), population),
             Collection::SupportingOfSupporting => (of_types(plan, &supporting_types(plan)), None),
             Collection::LatestProvenance => (of_types(plan, &provenance_types(plan)), None),
+            // Found by other means: see `binary`.
+            Collection::SecurityContexts | Collection::SecurityContextsFound | Collection::Attachments => {
+                return Err(WriterError::UnwantedSet);
+            }
         };
         Ok(Self {
             collection,
@@ -79,6 +83,7 @@ impl<'p> Collector<'p> {
                     found(&format!("{target}\t{recorded:040}\t{id}"));
                 }
             }
+            Collection::SecurityContexts | Collection::SecurityContextsFound | Collection::Attachments => {}
         }
     }
 
@@ -191,7 +196,7 @@ impl Context {
 }
 
 /// The type of a resource that the selection lets through.
-fn verdict(selector: &Selector<'_>, line: &[u8]) -> Option<ResourceType> {
+pub(super) fn verdict(selector: &Selector<'_>, line: &[u8]) -> Option<ResourceType> {
     match selector.judge(line) {
         Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => Some(resource_type.clone()),
         Ok(Verdict::Out | Verdict::Later) | Err(_) => None,
@@ -206,19 +211,19 @@ fn targets(line: &[u8], base_url: &str) -> impl Iterator<Item = String> {
     })
 }
 
-fn has(sets: &[Set<'_>], collection: Collection, text: &str) -> bool {
+pub(super) fn has(sets: &[Set<'_>], collection: Collection, text: &str) -> bool {
     let wanted = SetWanted::Collected(collection);
     sets.iter().any(|set| *set.wanted() == wanted && set.contains(text))
 }
 
 /// The same patients, and all that is theirs.
-fn unrestricted(plan: &ExportPlan) -> ExportPlan {
+pub(super) fn unrestricted(plan: &ExportPlan) -> ExportPlan {
     let types = TypeSelection::All;
     ExportPlan { types, since: None, until: None, undated_included: true, type_filters: Vec::new(), ..plan.clone() }
 }
 
 /// Whoever's, and of these types only.
-fn of_types(plan: &ExportPlan, types: &BTreeSet<ResourceType>) -> ExportPlan {
+pub(super) fn of_types(plan: &ExportPlan, types: &BTreeSet<ResourceType>) -> ExportPlan {
     ExportPlan { level: Level::System, types: TypeSelection::Only(types.clone()), ..unrestricted(plan) }
 }
 
@@ -231,7 +236,7 @@ fn supporting_types(plan: &ExportPlan) -> BTreeSet<ResourceType> {
     let definitions = plan.definitions();
     let types = definitions.resource_types().filter(|name| plan.supporting.has(name) && plan.types.has(name));
     // These go by rules of their own.
-    let types = types.filter(|name| !matches!(*name, "Patient" | "Provenance"));
+    let types = types.filter(|name| !matches!(*name, "Patient" | "Provenance" | "Binary"));
     types.filter_map(|name| definitions.resource_type(name)).collect()
 }
 

@@ -4,8 +4,9 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::Deserialize;
 
-use super::WriterError;
+use super::{WriterError, binary::document_id};
 use crate::{
+    Edition,
     json::LineError,
     kick_off::Level,
     plan::{ExportPlan, TypeSelection},
@@ -95,8 +96,10 @@ impl<'p> Deletions<'p> {
             && deleted_at <= self.transaction_time;
         let vetoed = |text: &str| sets.iter().any(|set| set.contains(text));
         let url = format!("{resource_type}/{id}");
-        let asked_for = self.types.has(resource_type) && in_time && self.belongs(resource_type, id, patients);
-        if !asked_for {
+        // What was exported as a document is deleted as one.
+        let was_document = resource_type == "Binary" && !patients.is_empty() && plan.edition != Edition::Stu1;
+        let of_type = if was_document { plan.has_binary_documents() } else { self.types.has(resource_type) };
+        if !(of_type && in_time && self.belongs(resource_type, id, patients)) {
             return Ok(None);
         }
         let labels = match labels {
@@ -112,6 +115,7 @@ impl<'p> Deletions<'p> {
                 vetoed(&format!("Patient/{patient}"))
                     || labels.iter().any(|label| vetoed(&format!("Patient/{patient}#{label}")))
             });
+        let url = if was_document { format!("DocumentReference/{}", document_id(id)) } else { url };
         // One to a line: a Bundle of several would tie a deletion to those that came before it.
         // Type and id were checked above, so nothing in the address needs an escape.
         Ok(told.then(|| {

@@ -1,10 +1,12 @@
 //! Resources in, NDJSON shards out: bounded memory, byte for byte, resumable.
 
+mod binary;
 mod checkpoint;
 mod context;
 mod deleted;
 mod digest;
 mod limits;
+mod links;
 mod output;
 mod pen;
 mod report;
@@ -25,6 +27,7 @@ use crate::{
     sets::Set,
 };
 
+use binary::{Binaries, Contents, Finder, Judged, plan_of_binaries};
 pub use checkpoint::{Checkpoint, KindProgress, Resume};
 use context::{Collector, Context};
 use deleted::Deletions;
@@ -282,6 +285,8 @@ pub enum WriterError {
     MissingSet,
     /// A set that this pass does not need, or that it has already.
     UnwantedSet,
+    /// The plan has no such pass.
+    UnwantedPass,
     /// The export has not begun: the plan has no transaction time.
     NotBegun,
     /// The plan lists an element that no resource has, so what is to be left out cannot be told.
@@ -304,6 +309,7 @@ impl fmt::Display for WriterError {
             Self::PopulationMismatch => "a population must be given exactly when the export is of a group or a patient",
             Self::MissingSet => "a set that this pass needs was not given",
             Self::UnwantedSet => "this pass needs no such set, or has it already",
+            Self::UnwantedPass => "the plan has no such pass",
             Self::NotBegun => "the plan has no transaction time: the job has not begun",
             Self::Elements => "the plan lists an element that no resource has",
             Self::TypeFilter => "a `_typeFilter` query of the plan cannot be evaluated",
@@ -319,10 +325,13 @@ impl std::error::Error for WriterError {}
 
 /// What is done with a line, by pass.
 enum Work<'p> {
-    Select { selector: Box<Selector<'p>>, vetoes: Vetoes, pen: Pen },
+    Select { selector: Box<Selector<'p>>, binaries: Option<Binaries>, vetoes: Vetoes, pen: Pen },
     Collect(Box<Collector<'p>>, Vetoes),
+    Find(Box<Finder<'p>>, Vetoes),
     Accompany { context: Box<Context>, vetoes: Vetoes, pen: Pen },
     Delete(Box<Deletions<'p>>, Box<ExportPlan>),
+    Binaries { selector: Box<Selector<'static>>, binaries: Box<Binaries>, vetoes: Vetoes, pen: Pen },
+    Contents(Box<Contents<'p>>, Vetoes),
 }
 
 /// What a line is taken to.
@@ -343,15 +352,27 @@ impl<'p> Work<'p> {
         Ok(match pass {
             Pass::Main => {
                 let selector = Box::new(Selector::new(&plan.of_main_pass(), population, validation)?);
-                Self::Select { selector, vetoes, pen: Pen::new(plan)? }
+                Self::Select { selector, binaries: Binaries::new(plan, validation), vetoes, pen: Pen::new(plan)? }
             }
-            Pass::Collect(collection) => Self::Collect(Box::new(Collector::new(plan, collection, population)?), vetoes),
+            Pass::Collect(collection) => match Finder::new(plan, collection, population.clone())? {
+                Some(finder) => Self::Find(Box::new(finder), vetoes),
+                None => Self::Collect(Box::new(Collector::new(plan, collection, population)?), vetoes),
+            },
+            Pass::Context | Pass::Binaries | Pass::Attachments
+                if plan.has_listed_patients() != population.is_some() =>
+            {
+                return Err(WriterError::PopulationMismatch);
+            }
             Pass::Context => {
-                if plan.has_listed_patients() != population.is_some() {
-                    return Err(WriterError::PopulationMismatch);
-                }
-                Self::Accompany { context: Box::new(Context::new(plan)?), vetoes, pen: Pen::new(plan)? }
+                Self::Accompany { context: Box::new(Context::new(plan)?), vetoes, pen: Pen::of_company(plan)? }
             }
+            Pass::Binaries => Self::Binaries {
+                selector: Box::new(Selector::new(&plan_of_binaries(plan), None, validation)?),
+                binaries: Box::new(Binaries::new(plan, validation).ok_or(WriterError::UnwantedPass)?),
+                vetoes,
+                pen: Pen::of_company(plan)?,
+            },
+            Pass::Attachments => Self::Contents(Box::new(Contents::new(plan, population)?), vetoes),
             Pass::Deleted => Self::Delete(Box::new(Deletions::new(plan, population)?), Box::new(plan.clone())),
         })
     }
@@ -372,32 +393,40 @@ impl<'p> Work<'p> {
             }
         };
         match self {
-            Self::Select { selector, vetoes, pen } => {
-                let verdict = selector.judge(text);
-                let withheld = match &verdict {
-                    Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => {
-                        vetoes.withholds(resource_type.as_str(), text, sets)
-                    }
-                    // A report would tell that it is there.
-                    Ok(Verdict::Later) => vetoes.withholds_line(text, sets),
-                    Ok(Verdict::Out) | Err(_) => false,
+            Self::Select { selector, binaries, vetoes, pen } => {
+                let judged = match binaries {
+                    Some(binaries) => binaries.judge(selector, text),
+                    None => Judged { verdict: selector.judge(text), line: text, is_document: false },
                 };
-                match verdict {
-                    Err(problem) => shards.report(&report::malformed(place, problem), place),
-                    Ok(Verdict::Out) => {}
-                    // Not reported: that there is something to withhold is told by nothing.
-                    Ok(_) if withheld => {}
-                    // Said only of what was asked for: of anything else nothing is known to be exported instead.
-                    Ok(_) if superseded => shards.report(&report::superseded(place), place),
-                    Ok(Verdict::In(resource_type)) => pen.write(resource_type, text, shards, place),
-                    Ok(Verdict::InUndated(resource_type)) => {
-                        shards.report(&report::undated(place), place);
-                        pen.write(resource_type, text, shards, place);
-                    }
-                    Ok(Verdict::Later) => shards.report(&report::later(place), place),
+                if let Err(problem) = judged.verdict {
+                    shards.report(&report::malformed(place, problem), place);
+                } else {
+                    settle(judged, text, Desk { sets, shards, line_bytes_max }, place, superseded, vetoes, pen);
                 }
             }
-            Self::Collect(..) | Self::Accompany { .. } if superseded => {}
+            Self::Binaries { selector, binaries, vetoes, pen } => {
+                let judged = binaries.judge_found(selector, text, sets);
+                settle(judged, text, Desk { sets, shards, line_bytes_max }, place, superseded, vetoes, pen);
+            }
+            Self::Collect(..) | Self::Find(..) | Self::Accompany { .. } | Self::Contents(..) if superseded => {}
+            Self::Find(finder, vetoes) => {
+                if !vetoes.withholds_line(text, sets) {
+                    finder.look(text, sets, |found| shards.found(found));
+                }
+            }
+            Self::Contents(contents, vetoes) => {
+                if contents.has(text, sets) && !vetoes.withholds_line(text, sets) {
+                    let content = match contents.document(text) {
+                        Ok(Some(document)) if vetoes.withholds_line(document, sets) => return,
+                        Ok(_) => contents.read(text),
+                        Err(problem) => Err(problem),
+                    };
+                    match content {
+                        Ok(content) => shards.attachment(content.name, content.content_type, &content.bytes, place),
+                        Err(problem) => shards.report(&report::malformed(place, problem), place),
+                    }
+                }
+            }
             Self::Collect(collector, vetoes) => {
                 // What is withheld is not exported, so nothing goes with it.
                 if !vetoes.withholds_line(text, sets) {
@@ -417,5 +446,41 @@ impl<'p> Work<'p> {
                 Ok(bundle) => bundle.iter().for_each(|bundle| shards.deletion(bundle, place)),
             },
         }
+    }
+}
+
+/// Does what a verdict says. `text` is the line that it came of.
+fn settle(
+    judged: Judged<'_>,
+    text: &[u8],
+    desk: Desk<'_, '_>,
+    place: &Place<'_>,
+    superseded: bool,
+    vetoes: &Vetoes,
+    pen: &mut Pen,
+) {
+    let Desk { sets, shards, .. } = desk;
+    let Judged { verdict, line, is_document } = judged;
+    let withheld = match &verdict {
+        Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => {
+            vetoes.withholds(resource_type.as_str(), line, sets) || is_document && vetoes.withholds_line(text, sets)
+        }
+        // A report would tell that it is there.
+        Ok(Verdict::Later) => vetoes.withholds_line(text, sets) || is_document && vetoes.withholds_line(line, sets),
+        Ok(Verdict::Out) | Err(_) => false,
+    };
+    match verdict {
+        // Reported by the main pass.
+        Err(_) | Ok(Verdict::Out) => {}
+        // Not reported: that there is something to withhold is told by nothing.
+        Ok(_) if withheld => {}
+        // Said only of what was asked for: of anything else nothing is known to be exported instead.
+        Ok(_) if superseded => shards.report(&report::superseded(place), place),
+        Ok(Verdict::In(resource_type)) => pen.write(resource_type, line, shards, place),
+        Ok(Verdict::InUndated(resource_type)) => {
+            shards.report(&report::undated(place), place);
+            pen.write(resource_type, line, shards, place);
+        }
+        Ok(Verdict::Later) => shards.report(&report::later(place), place),
     }
 }

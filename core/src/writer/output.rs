@@ -15,6 +15,8 @@ pub enum Output<'w> {
         resource_type: Option<&'w ResourceType>,
         /// Its public name, the same in every attempt.
         name: &'w str,
+        /// What the data call the media type of an attachment: for the row, and not to be believed.
+        content_type: Option<&'w str>,
     },
     /// Append bytes to it.
     Append {

@@ -96,7 +96,7 @@ struct OpenFile {
 }
 
 enum Queued {
-    Open { file: u32, kind: Kind, name: String },
+    Open { file: u32, kind: Kind, name: String, content_type: Option<String> },
     Append { file: u32, bytes: Vec<u8> },
     Found { bytes: Vec<u8> },
     Close { file: u32, count: u64, bytes: u64, sha256: Option<String>, checkpoint: Checkpoint },
@@ -153,6 +153,29 @@ impl Shards {
         self.record((Section::Deleted, resource_type), bundle.as_bytes(), place);
     }
 
+    /// Writes the content of an attachment to a file of its own, which is closed at once.
+    pub(super) fn attachment(&mut self, name: String, content_type: Option<String>, content: &[u8], place: &Place<'_>) {
+        let kind: Kind = (Section::Attachment, None);
+        if self.is_published(&kind) {
+            return;
+        }
+        let file = self.files;
+        self.files += 1;
+        self.queue.push_back(Queued::Open { file, kind: kind.clone(), name, content_type });
+        let mut digester = self.limits.digest.then(Digester::default);
+        for part in content.chunks(self.limits.append_bytes) {
+            digester.iter_mut().for_each(|digester| digester.update(part));
+            self.queued_bytes += part.len();
+            self.queue.push_back(Queued::Append { file, bytes: part.to_vec() });
+        }
+        self.written += 1;
+        self.see(&kind);
+        // The line comes again after this checkpoint, and is then passed over.
+        let checkpoint = self.checkpoint(place);
+        let (bytes, sha256) = (content.len() as u64, digester.map(Digester::finish));
+        self.queue.push_back(Queued::Close { file, count: 0, bytes, sha256, checkpoint });
+    }
+
     /// Hands out what a collecting pass found: one text.
     pub(super) fn found(&mut self, text: &str) {
         self.found.extend_from_slice(text.as_bytes());
@@ -196,9 +219,13 @@ impl Shards {
     pub(super) fn poll(&mut self) -> Option<Output<'_>> {
         self.shown = self.queue.pop_front();
         Some(match self.shown.as_ref()? {
-            Queued::Open { file, kind: (section, resource_type), name } => {
-                Output::Open { file: *file, section: *section, resource_type: resource_type.as_ref(), name }
-            }
+            Queued::Open { file, kind: (section, resource_type), name, content_type } => Output::Open {
+                file: *file,
+                section: *section,
+                resource_type: resource_type.as_ref(),
+                name,
+                content_type: content_type.as_deref(),
+            },
             Queued::Append { file, bytes } => {
                 self.queued_bytes -= bytes.len();
                 Output::Append { file: *file, bytes }
@@ -222,10 +249,7 @@ impl Shards {
     }
 
     fn record(&mut self, kind: Kind, text: &[u8], place: &Place<'_>) {
-        let state = *self.kinds.entry(kind.clone()).or_insert(KindState { next: 1, ..KindState::default() });
-        if state.seen < state.published_before {
-            self.see(&kind);
-            self.passed_over += 1;
+        if self.is_published(&kind) {
             return;
         }
         let length = text.len() as u64 + 1;
@@ -253,6 +277,17 @@ impl Shards {
         self.see(&kind);
     }
 
+    /// Whether an earlier writer published the record of that kind that comes now, which is passed over then.
+    fn is_published(&mut self, kind: &Kind) -> bool {
+        let state = *self.kinds.entry(kind.clone()).or_insert(KindState { next: 1, ..KindState::default() });
+        let is_published = state.seen < state.published_before;
+        if is_published {
+            self.see(kind);
+            self.passed_over += 1;
+        }
+        is_published
+    }
+
     fn see(&mut self, kind: &Kind) {
         if let Some(state) = self.kinds.get_mut(kind) {
             (state.seen_before, state.last_line) = (state.seen_before(self.line), self.line);
@@ -268,7 +303,7 @@ impl Shards {
             state.next += 1;
         }
         let name = file_name(kind, self.partition, number);
-        self.queue.push_back(Queued::Open { file, kind: kind.clone(), name });
+        self.queue.push_back(Queued::Open { file, kind: kind.clone(), name, content_type: None });
         let open = OpenFile {
             file,
             buffer: Vec::new(),
@@ -344,6 +379,7 @@ fn file_name((section, resource_type): &Kind, partition: u32, number: u32) -> St
         Section::Output => resource_type.as_ref().map_or("resources", ResourceType::as_str),
         Section::Deleted => "deleted",
         Section::Error => "error",
+        Section::Attachment => "attachment",
     };
     match partition {
         0 => format!("{kind}-{number:04}.ndjson"),

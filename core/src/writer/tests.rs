@@ -1,5 +1,6 @@
 //! Whatever the cut of the input, and wherever a run is lost: the same files.
 
+mod binaries;
 mod passes;
 
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use ehi_core::{
-    endpoint::{Auth, EndpointConfig},
+    endpoint::{AttachmentPolicy, Auth, EndpointConfig},
     writer::WriterLimits,
 };
 use tracing_subscriber::EnvFilter;
@@ -127,7 +127,10 @@ impl Serve {
     fn config(&self, address: SocketAddr) -> anyhow::Result<EndpointConfig> {
         let base_url = format!("http://{address}/fhir");
         let given = match &self.config {
-            None => EndpointConfig::new(base_url, Auth::None),
+            None => EndpointConfig {
+                attachments: AttachmentPolicy::Serve,
+                ..EndpointConfig::new(base_url, Auth::None)
+            },
             Some(file) => {
                 settings(file, &base_url).with_context(|| format!("in the settings file `{}`", file.display()))?
             }
@@ -152,6 +155,8 @@ fn settings(file: &Path, base_url: &str) -> anyhow::Result<EndpointConfig> {
     }
     members.insert("baseUrl".into(), base_url.into());
     members.insert("auth".into(), "none".into());
+    // Nothing else on this server answers for a Binary.
+    members.entry("attachments").or_insert("serve".into());
     Ok(EndpointConfig::from_json(&serde_json::Value::Object(members).to_string())?)
 }
 

@@ -166,9 +166,7 @@ impl PartitionRun<'_> {
             snapshot: snapshot_of(&loaded.record)?,
             transaction_time: plan.transaction_time.context("the job has not begun")?,
         };
-        // Most data have nothing that accompanies the exported resources: then they are not read again.
-        let types = plan.types_of(self.task.pass);
-        if types.map(|types| data.source.has_any_of(&types)).transpose()? != Some(false) {
+        if data.has_anything_for(&plan, self.task.pass)? {
             self.write_files(runtime, &plan, &data)?;
         }
         let finish = Command::FinishPartition { epoch: self.epoch, partition: self.task.partition };
@@ -228,6 +226,12 @@ pub(super) struct Data<'d> {
 }
 
 impl Data<'_> {
+    /// Whether a pass may write or find anything. Most data have nothing that accompanies the exported resources, and no
+    /// Binary: then they are not read again.
+    pub(super) fn has_anything_for(&self, plan: &ExportPlan, pass: Pass) -> Result<bool> {
+        plan.types_of(pass).map_or(Ok(true), |types| self.source.has_any_of(&types))
+    }
+
     /// What a task reads, from where it is to go on.
     pub(super) fn blocks(&self, task: &PartitionTask) -> Result<Box<dyn Blocks>> {
         let resume = task.checkpoint.as_ref().and_then(|checkpoint| match &checkpoint.resume {

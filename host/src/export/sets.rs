@@ -45,7 +45,9 @@ pub(super) fn make(
             }
             Ok(())
         };
-        feed(writer.as_mut(), data.blocks(&task)?, &mut drain, &mut |_| {})?;
+        if data.has_anything_for(plan, task.pass)? {
+            feed(writer.as_mut(), data.blocks(&task)?, &mut drain, &mut |_| {})?;
+        }
         made.push((set, builder.finish()?));
     }
     Ok(made)

@@ -40,6 +40,7 @@ struct OpenFile {
     resource_type: Option<ResourceType>,
     name: String,
     key: String,
+    content_type: Option<String>,
     upload: WriteMultipart,
     digester: Digester,
 }
@@ -81,10 +82,11 @@ impl<'s> Sink<'s> {
 
     fn take(&mut self, event: WriterEvent) -> Result<()> {
         match event {
-            WriterEvent::Open { file, section, resource_type, name } => {
+            WriterEvent::Open { file, section, resource_type, name, content_type } => {
                 let key = self.exporter.files.key(self.job, self.epoch.0, &name);
                 let upload = self.runtime.block_on(self.exporter.files.create(&key))?;
-                let open = OpenFile { section, resource_type, name, key, upload, digester: Digester::default() };
+                let digester = Digester::default();
+                let open = OpenFile { section, resource_type, name, key, content_type, upload, digester };
                 self.open.insert(file, open);
             }
             WriterEvent::Append { file, bytes } => {
@@ -105,10 +107,10 @@ impl<'s> Sink<'s> {
 
     /// Stored whole first, then listed: a file that is listed is there.
     fn publish(&mut self, open: OpenFile, count: u64, bytes: u64, checkpoint: Checkpoint) -> Result<()> {
-        let OpenFile { section, resource_type, name, key, upload, digester } = open;
+        let OpenFile { section, resource_type, name, key, content_type, upload, digester } = open;
         self.runtime.block_on(upload.finish())?;
         let sha256 = Some(digester.finish());
-        let row = OutputFile { section, resource_type, name, key, count, bytes, sha256 };
+        let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
         let publish = Command::Publish { epoch: self.epoch, partition: self.partition, rows: vec![row], checkpoint };
         self.exporter.command(self.job, &publish)?;
         self.stored.fetch_add(1, Ordering::Relaxed);

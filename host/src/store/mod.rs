@@ -123,15 +123,15 @@ impl JobStore {
         query.query_row([job, name], |row| row.get::<_, String>(0)).optional()?.map(|value| parse(&value)).transpose()
     }
 
-    /// A page of rows in manifest order, after the given position. Position and row.
+    /// A page of the rows that a manifest lists, in its order, after the given position. Position and row.
     pub fn rows(&self, job: &str, after: (i64, i64)) -> Result<Vec<((i64, i64), OutputFile)>> {
         let database = self.locked()?;
         let mut query = database.prepare_cached(
-            "SELECT section, number, value FROM row WHERE job = ?1 AND (section, number) > (?2, ?3)
+            "SELECT section, number, value FROM row WHERE job = ?1 AND (section, number) > (?2, ?3) AND section < ?5
              ORDER BY section, number LIMIT ?4",
         )?;
         let read = |row: &rusqlite::Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get::<_, String>(2)?));
-        let rows = query.query_map(params![job, after.0, after.1, PAGE_ROWS], read)?;
+        let rows = query.query_map(params![job, after.0, after.1, PAGE_ROWS, ATTACHMENT], read)?;
         rows.map(|row| row.map_err(Into::into).and_then(|(at, value)| Ok((at, parse(&value)?)))).collect()
     }
 
@@ -188,6 +188,7 @@ fn append(transaction: &Transaction<'_>, job: &str, row: &OutputFile) -> Result<
         Section::Output => 0,
         Section::Deleted => 1,
         Section::Error => 2,
+        Section::Attachment => ATTACHMENT,
     };
     let mut insert = transaction.prepare_cached(
         "INSERT INTO row (job, section, number, name, value)
@@ -200,6 +201,9 @@ fn append(transaction: &Transaction<'_>, job: &str, row: &OutputFile) -> Result<
 fn parse(value: &str) -> Result<OutputFile> {
     serde_json::from_str(value).context("a stored row cannot be read")
 }
+
+/// The section of rows that no manifest lists, behind those that it lists.
+const ATTACHMENT: i64 = 3;
 
 /// How many rows of a manifest are held at once.
 const PAGE_ROWS: i64 = 500;

@@ -210,8 +210,8 @@ impl Player<'_> {
             self.transcript.event(&event)?;
             match event {
                 WriterEvent::Found { .. } => bail!("a pass that writes files found something to collect"),
-                WriterEvent::Open { file, section, resource_type, name } => {
-                    let open = OpenFile { section, resource_type, name, bytes: Vec::new() };
+                WriterEvent::Open { file, section, resource_type, name, content_type } => {
+                    let open = OpenFile { section, resource_type, name, content_type, bytes: Vec::new() };
                     ensure!(run.open.insert(file, open).is_none(), "file {file} was opened twice");
                 }
                 WriterEvent::Append { file, bytes } => {
@@ -220,8 +220,8 @@ impl Player<'_> {
                 WriterEvent::Close { file, count, bytes, sha256, checkpoint } => {
                     let open = run.open.remove(&file).context("no such file is open")?;
                     let key = format!("{}/{}/{}", run.id, run.epoch.0, open.name);
-                    let OpenFile { section, resource_type, name, bytes: content } = open;
-                    let row = OutputFile { section, resource_type, name, key, count, bytes, sha256 };
+                    let OpenFile { section, resource_type, name, content_type, bytes: content } = open;
+                    let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
                     self.publish(run, row, content, checkpoint)?;
                     if run.is_lost() {
                         return Ok(Attempt::Lost);
@@ -297,6 +297,7 @@ struct OpenFile {
     section: Section,
     resource_type: Option<ResourceType>,
     name: String,
+    content_type: Option<String>,
     bytes: Vec<u8>,
 }
 

@@ -40,6 +40,9 @@ pub struct Case {
     /// The data, by the name of the file.
     #[serde(default)]
     pub(super) sources: BTreeMap<String, Source>,
+    /// Whether resources may go out with other bytes than they came with.
+    #[serde(default)]
+    pub(super) rewrites: bool,
     /// The members of each group, by its id.
     #[serde(default)]
     pub(super) groups: BTreeMap<String, Vec<String>>,

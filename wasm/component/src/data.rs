@@ -115,11 +115,12 @@ impl GuestWriter for WriterCell {
     fn poll_output(&self) -> Option<Output> {
         let mut writer = self.0.borrow_mut();
         Some(match writer.poll_output()? {
-            writer::Output::Open { file, section, resource_type, name } => Output::Open(Opened {
+            writer::Output::Open { file, section, resource_type, name, content_type } => Output::Open(Opened {
                 file,
                 section: convert::from_section(section),
                 resource_type: resource_type.map(ToString::to_string),
                 name: name.to_owned(),
+                content_type: content_type.map(str::to_owned),
             }),
             writer::Output::Append { file, bytes } => Output::Append((file, bytes.to_vec())),
             writer::Output::Found { bytes } => Output::Found(bytes.to_vec()),

@@ -57,8 +57,8 @@ export interface ManifestHead {
   extension?: Record<string, string>;
 }
 
-/** The arrays of a manifest, in the order in which they are written. */
-export type Section = "output" | "deleted" | "error";
+/** The arrays of a manifest, in the order in which they are written; and attachments, which no manifest lists. */
+export type Section = "output" | "deleted" | "error" | "attachment";
 
 /** One generated file: a row of the manifest. */
 export interface OutputFile {
@@ -69,7 +69,9 @@ export interface OutputFile {
   name: string;
   /** Where you keep it; unique to the attempt, never shown. */
   key: string;
-  /** How many resources. */
+  /** Of an attachment, as it was opened. */
+  contentType?: string;
+  /** How many resources; none in an attachment. */
   count: number;
   /** How many bytes. */
   bytes: number;

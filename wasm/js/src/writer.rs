@@ -187,8 +187,11 @@ export interface Progress {
 
 /** What to do next. */
 export type WriterEvent = OneOf<{
-  /** Open a new file. Without a type it holds resources of several. */
-  open: { file: number; section: Section; type?: string; name: string };
+  /**
+   * Open a new file. Without a type it holds resources of several. `contentType` is that of an attachment, for its row; it
+   * is not to be believed.
+   */
+  open: { file: number; section: Section; type?: string; name: string; contentType?: string };
   /** Append bytes to it. They are yours: nothing else refers to them. */
   append: { file: number; bytes: Uint8Array };
   /** Push them to the `SetBuilder` of the set that is being made. They are yours, and belong to no file. */

@@ -37,14 +37,19 @@ fn group() -> ExportPlan {
 
 /// What the passes of a plan write about the first patient: `Type/id`, sorted.
 fn export(plan: &ExportPlan, vetoes: &str) -> Vec<String> {
-    let passes = plan.passes();
+    export_of(plan, vetoes, DATA)
+}
+
+pub(super) fn export_of(plan: &ExportPlan, vetoes: &str, data: &str) -> Vec<String> {
+    let mut passes = plan.passes();
+    passes.retain(|pass| *pass != Pass::Attachments);
     let mut written: Vec<String> =
-        passes.iter().flat_map(|pass| resources(&run_pass(plan, *pass, vetoes, DATA))).collect();
+        passes.iter().flat_map(|pass| resources(&run_pass(plan, *pass, vetoes, data, &mut |_| {}))).collect();
     written.sort();
     written
 }
 
-fn resources(files: &[u8]) -> Vec<String> {
+pub(super) fn resources(files: &[u8]) -> Vec<String> {
     let lines = files.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let name = |line: &[u8]| {
         let resource: serde_json::Value = serde_json::from_slice(line).unwrap();
@@ -54,26 +59,20 @@ fn resources(files: &[u8]) -> Vec<String> {
 }
 
 /// All that a pass appends or finds, its sets made first.
-fn run_pass(plan: &ExportPlan, pass: Pass, vetoes: &str, data: &str) -> Vec<u8> {
+pub(super) fn run_pass(
+    plan: &ExportPlan,
+    pass: Pass,
+    vetoes: &str,
+    data: &str,
+    see: &mut dyn FnMut(&Output<'_>),
+) -> Vec<u8> {
     let mut population = PopulationBuilder::default();
     population.push("p1").unwrap();
     let population = population.seal();
     let population = plan.has_listed_patients().then(|| Population::load(&population).unwrap());
     let task = PartitionTask { pass, ..PartitionTask::default() };
     let mut writer = Writer::new(plan, &task, population, WriterLimits::default()).unwrap();
-    let blocks: Vec<_> = plan
-        .sets(pass)
-        .into_iter()
-        .map(|wanted| {
-            let found = match wanted.task() {
-                Some(task) => run_pass(plan, task.pass, vetoes, data),
-                None => vetoes.as_bytes().to_vec(),
-            };
-            let mut builder = SetBuilder::new(wanted.clone(), 1_000);
-            builder.push(&found).unwrap();
-            (wanted, builder.seal().unwrap())
-        })
-        .collect();
+    let blocks: Vec<_> = plan.sets(pass).into_iter().map(|wanted| set(plan, wanted, vetoes, data)).collect();
     let at = Source { name: "data", cursor: b"", offset: 0 };
     if !blocks.is_empty() {
         assert_eq!(writer.write_lines(data.as_bytes(), at), Err(WriterError::MissingSet));
@@ -85,11 +84,23 @@ fn run_pass(plan: &ExportPlan, pass: Pass, vetoes: &str, data: &str) -> Vec<u8> 
     writer.finish();
     let mut bytes = Vec::new();
     while let Some(output) = writer.poll_output() {
+        see(&output);
         if let Output::Append { bytes: part, .. } | Output::Found { bytes: part } = output {
             bytes.extend_from_slice(part);
         }
     }
     bytes
+}
+
+/// The block of a set.
+pub(super) fn set(plan: &ExportPlan, wanted: SetWanted, vetoes: &str, data: &str) -> (SetWanted, Vec<u8>) {
+    let found = match wanted.task() {
+        Some(task) => run_pass(plan, task.pass, vetoes, data, &mut |_| {}),
+        None => vetoes.as_bytes().to_vec(),
+    };
+    let mut builder = SetBuilder::new(wanted.clone(), 1_000);
+    builder.push(&found).unwrap();
+    (wanted, builder.seal().unwrap())
 }
 
 #[test]
@@ -198,7 +209,7 @@ fn deletions_are_told_to_those_whose_they_were() {
 {"type":"Nothing","id":"f","deletedAt":"2022-01-01T00:00:00Z"}
 "#;
     let told = |plan: &ExportPlan| {
-        let bytes = run_pass(plan, Pass::Deleted, "", tombstones);
+        let bytes = run_pass(plan, Pass::Deleted, "", tombstones, &mut |_| {});
         let text = String::from_utf8(bytes).unwrap();
         let url = |line: &str| {
             let bundle: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -232,7 +243,7 @@ fn a_set_is_taken_once_and_only_where_it_is_wanted() {
 #[test]
 fn elements_trim_what_is_written_and_not_what_is_asked_of_it() {
     let elements = crate::elements::Elements::parse(&["Observation.code"], &crate::Definitions::R4).unwrap();
-    let trimmed = run_pass(&ExportPlan { elements, ..group() }, Pass::Main, "", DATA);
+    let trimmed = run_pass(&ExportPlan { elements, ..group() }, Pass::Main, "", DATA, &mut |_| {});
     let text = String::from_utf8(trimmed).unwrap();
     let observation = text.lines().find(|line| line.contains("\"o1\"")).unwrap();
     assert!(!observation.contains("subject") && observation.contains("SUBSETTED"), "{observation}");

@@ -75,17 +75,19 @@ pub(super) fn from_command(command: &Command) -> Converted<wit::Command> {
 }
 
 pub(super) fn from_file(file: &OutputFile) -> wit::OutputFile {
-    let OutputFile { section, resource_type, name, key, count, bytes, sha256 } = file.clone();
+    let OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 } = file.clone();
     let section = match section {
         Section::Output => wit::Section::Output,
         Section::Deleted => wit::Section::Deleted,
         Section::Error => wit::Section::Error,
+        Section::Attachment => wit::Section::Attachment,
     };
     wit::OutputFile {
         section,
         resource_type: resource_type.map(|name| name.to_string()),
         name,
         key,
+        content_type,
         count,
         bytes,
         sha256,
@@ -177,9 +179,9 @@ pub(super) fn response(response: wit::Response) -> Converted<Response> {
 
 pub(super) fn event(output: data::Output) -> Converted<WriterEvent> {
     Ok(match output {
-        data::Output::Open(data::Opened { file, section: of, resource_type: name_of_type, name }) => {
+        data::Output::Open(data::Opened { file, section: of, resource_type: name_of_type, name, content_type }) => {
             let resource_type = name_of_type.as_deref().map(resource_type).transpose()?;
-            WriterEvent::Open { file, section: section(of), resource_type, name }
+            WriterEvent::Open { file, section: section(of), resource_type, name, content_type }
         }
         data::Output::Append((file, bytes)) => WriterEvent::Append { file, bytes },
         data::Output::Found(bytes) => WriterEvent::Found { bytes },
@@ -190,12 +192,13 @@ pub(super) fn event(output: data::Output) -> Converted<WriterEvent> {
 }
 
 fn file(file: wit::OutputFile) -> Converted<OutputFile> {
-    let wit::OutputFile { section: of, resource_type: name_of_type, name, key, count, bytes, sha256 } = file;
+    let wit::OutputFile { section: of, resource_type: name_of_type, name, key, content_type, count, bytes, sha256 } = file;
     Ok(OutputFile {
         section: section(of),
         resource_type: name_of_type.as_deref().map(resource_type).transpose()?,
         name,
         key,
+        content_type,
         count,
         bytes,
         sha256,
@@ -207,6 +210,7 @@ fn section(section: wit::Section) -> Section {
         wit::Section::Output => Section::Output,
         wit::Section::Deleted => Section::Deleted,
         wit::Section::Error => Section::Error,
+        wit::Section::Attachment => Section::Attachment,
     }
 }
 
