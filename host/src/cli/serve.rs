@@ -127,10 +127,9 @@ impl Serve {
     fn config(&self, address: SocketAddr) -> anyhow::Result<EndpointConfig> {
         let base_url = format!("http://{address}/fhir");
         let given = match &self.config {
-            None => EndpointConfig {
-                attachments: AttachmentPolicy::Serve,
-                ..EndpointConfig::new(base_url, Auth::None)
-            },
+            None => {
+                EndpointConfig { attachments: AttachmentPolicy::Serve, ..EndpointConfig::new(base_url, Auth::None) }
+            }
             Some(file) => {
                 settings(file, &base_url).with_context(|| format!("in the settings file `{}`", file.display()))?
             }

@@ -240,7 +240,7 @@ impl Data<'_> {
         });
         match task.pass {
             Pass::Deleted => self.source.tombstones(&self.snapshot, self.transaction_time, resume),
-            Pass::Main | Pass::Collect(_) | Pass::Context => {
+            Pass::Main | Pass::Collect(_) | Pass::Context | Pass::Binaries | Pass::Attachments => {
                 self.source.blocks(&self.snapshot, self.transaction_time, resume)
             }
         }

@@ -322,7 +322,7 @@ fn segments<'c>(
     let is_read = |name: &str, partition: u32| match task.pass {
         Pass::Main => partition == task.partition && !is_of_tombstones(name),
         Pass::Deleted => is_of_tombstones(name),
-        Pass::Collect(_) | Pass::Context => !is_of_tombstones(name),
+        Pass::Collect(_) | Pass::Context | Pass::Binaries | Pass::Attachments => !is_of_tombstones(name),
     };
     for ((name, source), _) in dealt.filter(|((name, _), partition)| is_read(name, *partition)) {
         let from = match from.map(|checkpoint| &checkpoint.resume) {

@@ -70,7 +70,10 @@ impl Seen {
         let mut attachments = Vec::new();
         for ((holder, property), kinds) in self.0 {
             if kinds.contains(&true) {
-                ensure!(kinds.len() == 1, "`{property}` of `{holder}` is an Attachment in one place and not in another");
+                ensure!(
+                    kinds.len() == 1,
+                    "`{property}` of `{holder}` is an Attachment in one place and not in another"
+                );
                 // Known to core by its name.
                 if property != "valueAttachment" {
                     attachments.push((holder, property));

@@ -175,9 +175,9 @@ mod tests {
     fn a_binary_that_says_two_things_is_refused() {
         let twice =
             r#"{"id":"b","securityContext":{"reference":"Patient/1"},"securityContext":{"reference":"Patient/2"}}"#;
-        assert_eq!(document(twice).unwrap_err(), LineError::Repeated("securityContext"));
+        assert_eq!(document(twice).unwrap_err(), LineError::Repeated("securityContext".into()));
         let escaped = r#"{"id":"b","data":"","d\u0061ta":"QQ=="}"#;
-        assert_eq!(document(escaped).unwrap_err(), LineError::Repeated("data"));
+        assert_eq!(document(escaped).unwrap_err(), LineError::Repeated("data".into()));
     }
 
     #[test]

@@ -192,7 +192,8 @@ pub(super) fn event(output: data::Output) -> Converted<WriterEvent> {
 }
 
 fn file(file: wit::OutputFile) -> Converted<OutputFile> {
-    let wit::OutputFile { section: of, resource_type: name_of_type, name, key, content_type, count, bytes, sha256 } = file;
+    let wit::OutputFile { section: of, resource_type: name_of_type, name, key, content_type, count, bytes, sha256 } =
+        file;
     Ok(OutputFile {
         section: section(of),
         resource_type: name_of_type.as_deref().map(resource_type).transpose()?,
