@@ -22,9 +22,7 @@ use crate::{
     time::Timestamp,
 };
 
-pub use config::{
-    AttachmentPolicy, Auth, ConfigError, Downloads, EhiConfig, EndpointConfig, VendorParameter,
-};
+pub use config::{AttachmentPolicy, Auth, ConfigError, Downloads, EhiConfig, EndpointConfig, VendorParameter};
 pub use route::Route;
 pub(crate) use route::allow;
 pub use smart::SmartConfig;
@@ -106,11 +104,8 @@ impl Endpoint {
         let serves = self.config.attachments == AttachmentPolicy::Serve && binaries;
         let attachments =
             if serves { Attachments::Serve { files_url: self.config.files_url(&id) } } else { Attachments::Link };
-        let mut plan = ExportPlan {
-            binary_documents: binaries,
-            attachments,
-            ..ExportPlan::new(&self.config, kick_off, grant)
-        };
+        let mut plan =
+            ExportPlan { binary_documents: binaries, attachments, ..ExportPlan::new(&self.config, kick_off, grant) };
         plan.search_parameters = plan.search_parameters_used(&self.added_search_parameters);
         let mut issues = vec![Issue::information("the export was accepted; poll the address in Content-Location")];
         let left_out = plan.left_out().map(|text| Issue::information(format!("not part of this export: {text}")));
