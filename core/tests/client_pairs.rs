@@ -374,7 +374,6 @@ impl Server {
                         open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
                     }
                     Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
-                    Output::Found { .. } => unreachable!("a main pass collects nothing"),
                     Output::Close { file, count, bytes, sha256, checkpoint } => {
                         let (section, resource_type, name, object) = open.remove(&file).unwrap();
                         let (key, sha256) = (name.clone(), sha256.map(str::to_owned));

@@ -123,7 +123,7 @@ fn capabilities(config: &EndpointConfig, smart: &SmartConfig) -> BTreeSet<String
         ("permission-patient", launch),
         ("permission-user", launch && config.roles.is_some()),
     ];
-    let own = all.into_iter().filter_map(|(name, has)| has.then(|| name.to_owned()));
+    let own = all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name.to_owned());
     own.chain(smart.capabilities.iter().cloned()).collect()
 }
 

@@ -54,21 +54,21 @@ fn facts() -> Facts {
     Facts { patients: ids(&["p1", "p2"]), groups: ids(&["g1", "g2"]), active_jobs: Some(0), ..Facts::default() }
 }
 
-fn kick_off(endpoint: &Endpoint, target: &str, principal: &Principal) -> Result<Job, Response> {
+fn kick_off(endpoint: &Endpoint, target: &str, principal: &Principal) -> Result<Job, Box<Response>> {
     kick_off_with(endpoint, target, principal, &facts())
 }
 
-fn kick_off_with(endpoint: &Endpoint, target: &str, principal: &Principal, facts: &Facts) -> Result<Job, Response> {
+fn kick_off_with(endpoint: &Endpoint, target: &str, principal: &Principal, facts: &Facts) -> Result<Job, Box<Response>> {
     let method = if target.contains("ehi-export") { "POST" } else { "GET" };
     let request = Request { method, target, headers: &[], body: b"" };
     let kick_off = match endpoint.route(&request, principal) {
         Route::KickOff(kick_off) => kick_off,
-        Route::Respond(response) => return Err(response),
+        Route::Respond(response) => return Err(Box::new(response)),
         Route::Job(_) => panic!("not a job"),
     };
     match endpoint.decide(*kick_off, principal, facts, JobId::from_entropy([1; 16]), at(0)) {
         Decision::Accepted(job, _) => Ok(*job),
-        Decision::Refused(response) => Err(response),
+        Decision::Refused(response) => Err(Box::new(response)),
     }
 }
 

@@ -163,7 +163,7 @@ fn a_provenance_that_is_withheld_takes_no_other_s_place() {
     let data = format!("{DATA}{newest}\n")
         .replace(r#""recorded":"2019-01-01T00:00:00Z""#, r#""recorded":"2030-01-01T00:00:00Z""#);
     let latest = ExportPlan { provenance: Provenance::Latest, ..group() };
-    let written = resources(&run_pass(&latest, Pass::Context, "", &data));
+    let written = resources(&run_pass(&latest, Pass::Context, "", &data, &mut |_| {}));
     assert!(written.contains(&"Provenance/v1later".to_owned()), "{written:?}");
     assert!(!written.contains(&"Provenance/v12".to_owned()), "{written:?}");
 }
