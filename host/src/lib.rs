@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod engine;
 pub mod export;
+pub mod fetch;
 pub mod files;
 pub mod sample;
 pub mod serve;

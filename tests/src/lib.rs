@@ -5,6 +5,7 @@ pub mod cases;
 pub mod cut;
 pub mod http;
 pub mod pipe;
+pub mod proxy;
 pub mod records;
 pub mod requirement;
 pub mod server;

@@ -10,8 +10,8 @@
 //!
 //! - Do outputs in order, each before asking for the next; requests may run at the same time.
 //! - **Follow no redirect itself**: hand over the 3XX. Send `Authorization` only where `authorize` says so.
-//! - Connect to no private address that a *name* resolves to, unless [`OriginPolicy::allows_private`]; the client judges
-//!   literal addresses, names only the embedder can.
+//! - Connect to no address that a *name* resolves to before [`OriginPolicy::may_follow`] allows it; the client judges
+//!   literal addresses, names only the embedder can look up.
 //! - Make [`Save`](ClientOutput::Save) durable before going on: appended, or replaced in one step.
 //! - Names of files are relative, of plain ASCII, with at most one folder. They are made by the client: nothing of a URL, a
 //!   header or an unknown type gets into them.

@@ -3,7 +3,7 @@
 //! A URL that two readers take for two addresses would pass a check as one and be fetched as the other. So only a strict
 //! subset of RFC 3986 is understood, on which all readers agree: `http` and `https`, no user information, no backslash, a
 //! host of plain ASCII letters or a canonical literal address. What names a host resolves to is not known here: an
-//! embedder that looks names up must refuse private addresses itself, unless [`OriginPolicy::allows_private`].
+//! embedder that looks names up asks [`OriginPolicy::may_follow`] for each address before it connects to it.
 
 use std::{
     borrow::Cow,
@@ -250,6 +250,24 @@ impl OriginPolicy {
         self.base.host().reach() != Reach::Public
     }
 
+    /// Whether that URL's host, a name, may be followed to that address: for an embedder that looks names up itself and
+    /// connects to what was judged. A host that was named by who asked, the base's or an allowed origin's, may be
+    /// private; another only if the base is, by itself or by `base_address`, an address that its name resolves to. None
+    /// may be link-local or otherwise special.
+    pub fn may_follow(&self, url: &Url, address: IpAddr, base_address: Option<IpAddr>) -> Result<(), UrlError> {
+        let host = url.host();
+        if host == Host::Address(address) {
+            return self.may_contact(url);
+        }
+        let named = host == self.base.host() || self.allowed.contains(&url.origin());
+        let is_private = |address: IpAddr| Host::Address(address).reach() == Reach::Private;
+        match Host::Address(address).reach() {
+            Reach::Public => Ok(()),
+            Reach::Private if named || self.allows_private() || base_address.is_some_and(is_private) => Ok(()),
+            Reach::Private | Reach::Forbidden => Err(UrlError::PrivateAddress),
+        }
+    }
+
     /// Whether protocol answers are believed from there: the base's origin and those that were allowed by name.
     pub(super) fn is_trusted(&self, url: &Url) -> bool {
         let origin = url.origin();
@@ -466,5 +484,28 @@ mod tests {
     #[test]
     fn nothing_but_the_origin_is_printed() {
         assert_eq!(format!("{:?}", url("https://ehr.example/Patient/7?key=8")), "https://ehr.example/…");
+    }
+
+    #[test]
+    fn a_name_is_followed_to_a_private_address_only_where_the_base_or_who_asked_is_there() {
+        let [public, private, metadata] = ["93.184.216.34", "10.0.0.5", "169.254.169.254"].map(|a| a.parse().unwrap());
+        let (base, other) = (url("https://ehr.example/fhir"), url("https://files.example/1"));
+        let mut policy = policy("https://ehr.example/fhir");
+        let refused = Err(UrlError::PrivateAddress);
+        for (url, address, base_address, allowed) in [
+            (&other, public, None, Ok(())),
+            (&other, private, None, refused),
+            (&other, private, Some(public), refused),
+            (&other, private, Some(private), Ok(())),
+            (&other, metadata, Some(private), refused),
+            (&other, metadata, Some(metadata), refused),
+            (&base, private, None, Ok(())),
+            (&base, metadata, None, refused),
+        ] {
+            assert_eq!(policy.may_follow(url, address, base_address), allowed, "{url:?} {address}");
+        }
+        policy.allowed.insert(other.origin());
+        assert_eq!(policy.may_follow(&other, private, None), Ok(()));
+        assert_eq!(policy.may_follow(&url("https://10.0.0.5/"), private, None), refused);
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod export;
+mod fetch;
 mod filter;
 mod job;
 mod pointer;
@@ -31,6 +32,7 @@ struct Arguments {
 enum Command {
     Serve(serve::Serve),
     Export(export::Export),
+    Fetch(fetch::Fetch),
     Filter(filter::Filter),
     Sample(sample::Sample),
 }
@@ -56,6 +58,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// It was tried and failed: exit 1.
     Failed(anyhow::Error),
+    /// It ended in another way, which was told: that exit code.
+    Told(u8),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -77,6 +81,7 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Serve(serve) => serve.run(),
         Command::Export(export) => export.run(),
+        Command::Fetch(fetch) => fetch.run(),
         Command::Filter(filter) => filter.run(),
         Command::Sample(sample) => sample.run(),
     };
@@ -90,6 +95,7 @@ pub fn run() -> ExitCode {
             say(format_args!("ehi: {error:#}"));
             ExitCode::FAILURE
         }
+        Err(Failure::Told(code)) => ExitCode::from(code),
     }
 }
 
@@ -103,5 +109,6 @@ A first look, from nothing to an exported patient:
   ehi filter --type-filter 'Patient?gender=female' records/*.ndjson
   ehi serve --data records
   curl -i 'http://127.0.0.1:8080/fhir/Patient/$export'
+  ehi fetch http://127.0.0.1:8080/fhir --insecure-http --out fetched
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or refused input.";
