@@ -10,8 +10,16 @@ use crate::{
 };
 
 pub use crate::{
-    access::TokenError, endpoint::ConfigError, job::JobMisuse, json::LineError, manifest::ManifestError,
-    population::PopulationError, sets::SetError, time::InstantError, type_filter::TypeFilterError, writer::WriterError,
+    access::TokenError,
+    endpoint::ConfigError,
+    job::JobMisuse,
+    json::LineError,
+    manifest::{ManifestError, MergeError},
+    population::PopulationError,
+    sets::SetError,
+    time::InstantError,
+    type_filter::TypeFilterError,
+    writer::WriterError,
 };
 
 /// A request that is answered with an error, with the status and the issues that the peer sees.

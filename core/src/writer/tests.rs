@@ -1,6 +1,7 @@
 //! Whatever the cut of the input, and wherever a run is lost: the same files.
 
 mod binaries;
+mod merge;
 mod passes;
 
 use std::collections::BTreeMap;
