@@ -19,10 +19,12 @@ use ehi_core::{
     },
     endpoint::{Auth, Decision, EndpointConfig, Route},
     http::{Body, Request, Response},
-    job::{Command, Job, JobId, PollAccount},
+    job::{Command, Epoch, Job, JobId, PollAccount, Wants},
     kick_off::{Facts, Level},
     manifest::{ManifestWriter, OutputFile},
     pass::PartitionTask,
+    plan::ExportPlan,
+    sets::{Set, SetBuilder},
     writer::{Output, Source, Writer, WriterLimits},
 };
 
@@ -361,33 +363,63 @@ impl Server {
                 partitions: 1,
             };
             let (epoch, _) = hosted.job.apply(begin, now).unwrap();
-            let limits = WriterLimits { shard_resources_max: 40, ..WriterLimits::default() };
-            let mut writer = Writer::new(hosted.job.plan(), &PartitionTask::default(), None, limits).unwrap();
-            let source = source_lines().join("\n");
-            writer.write_lines(source.as_bytes(), Source { name: "all", cursor: b"", offset: 0 }).unwrap();
-            writer.finish();
-            let mut open = BTreeMap::new();
-            while let Some(output) = writer.poll_output() {
-                match output {
-                    Output::Found { .. } => panic!("the main pass finds nothing"),
-                    Output::Open { file, section, resource_type, name, .. } => {
-                        open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
-                    }
-                    Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
-                    Output::Close { file, count, bytes, sha256, checkpoint } => {
-                        let (section, resource_type, name, object) = open.remove(&file).unwrap();
-                        let (key, sha256) = (name.clone(), sha256.map(str::to_owned));
-                        hosted.objects.insert(key.clone(), object);
-                        let content_type = None;
-                        let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
-                        let publish =
-                            Command::Publish { epoch, partition: 0, rows: vec![row], checkpoint: checkpoint.clone() };
-                        hosted.rows.extend(hosted.job.apply(publish, now).unwrap().1.rows);
-                    }
+            while let Wants::Run { partitions, .. } = hosted.job.wants("host", now) {
+                for task in partitions {
+                    hosted.run(epoch, &task, now);
+                    hosted.job.apply(Command::FinishPartition { epoch, partition: task.partition }, now).unwrap();
                 }
             }
-            hosted.job.apply(Command::FinishPartition { epoch, partition: 0 }, now).unwrap();
         }
+    }
+}
+
+impl Hosted {
+    /// Runs a pass and publishes its files.
+    fn run(&mut self, epoch: Epoch, task: &PartitionTask, now: Timestamp) {
+        let plan = self.job.plan().clone();
+        let mut open = BTreeMap::new();
+        run_pass(&plan, task, &mut |output| match output {
+            Output::Found { .. } => panic!("no task of a job finds something"),
+            Output::Open { file, section, resource_type, name, .. } => {
+                open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
+            }
+            Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
+            Output::Close { file, count, bytes, sha256, checkpoint } => {
+                let (section, resource_type, name, object) = open.remove(&file).unwrap();
+                let (key, sha256) = (name.clone(), sha256.map(str::to_owned));
+                self.objects.insert(key.clone(), object);
+                let content_type = None;
+                let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
+                let partition = task.partition;
+                let publish = Command::Publish { epoch, partition, rows: vec![row], checkpoint: checkpoint.clone() };
+                self.rows.extend(self.job.apply(publish, now).unwrap().1.rows);
+            }
+        });
+    }
+}
+
+/// Writes what a pass writes, once the sets that it needs are there.
+fn run_pass(plan: &ExportPlan, task: &PartitionTask, see: &mut dyn FnMut(Output<'_>)) {
+    let limits = WriterLimits { shard_resources_max: 40, ..WriterLimits::default() };
+    let mut writer = Writer::new(plan, task, None, limits).unwrap();
+    let sets = plan.sets(task.pass).into_iter().map(|wanted| {
+        let mut builder = SetBuilder::new(wanted.clone(), 1_000);
+        run_pass(plan, &wanted.task().unwrap(), &mut |output| {
+            if let Output::Found { bytes } = output {
+                builder.push(bytes).unwrap();
+            }
+        });
+        (wanted, builder.seal().unwrap())
+    });
+    let sets: Vec<_> = sets.collect();
+    for (wanted, block) in &sets {
+        writer.add_set(Set::load(wanted.clone(), block).unwrap()).unwrap();
+    }
+    let source = source_lines().join("\n");
+    writer.write_lines(source.as_bytes(), Source { name: "all", cursor: b"", offset: 0 }).unwrap();
+    writer.finish();
+    while let Some(output) = writer.poll_output() {
+        see(output);
     }
 }
 

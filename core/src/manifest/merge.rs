@@ -81,6 +81,7 @@ mod tests {
             resource_type: Definitions::R4.resource_type(resource_type),
             name: name.to_owned(),
             key: format!("1/{name}"),
+            content_type: None,
             count: 1,
             bytes: 2,
             sha256: None,
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn a_row_counts_once_and_two_files_of_one_name_are_refused() {
         let one = row(Section::Output, "Patient", "Patient-0001.ndjson");
-        assert_eq!(merge([vec![one.clone(), one.clone()], vec![one.clone()]]).unwrap(), [one.clone()]);
+        assert_eq!(merge([vec![one.clone(), one.clone()], vec![one.clone()]]).unwrap(), std::slice::from_ref(&one));
         assert_eq!(merge(Vec::<Vec<OutputFile>>::new()).unwrap(), []);
         let of_another_attempt = OutputFile { key: "2/Patient-0001.ndjson".into(), ..one.clone() };
         let of_another_section = OutputFile { section: Section::Deleted, ..one.clone() };

@@ -58,7 +58,12 @@ fn kick_off(endpoint: &Endpoint, target: &str, principal: &Principal) -> Result<
     kick_off_with(endpoint, target, principal, &facts())
 }
 
-fn kick_off_with(endpoint: &Endpoint, target: &str, principal: &Principal, facts: &Facts) -> Result<Job, Box<Response>> {
+fn kick_off_with(
+    endpoint: &Endpoint,
+    target: &str,
+    principal: &Principal,
+    facts: &Facts,
+) -> Result<Job, Box<Response>> {
     let method = if target.contains("ehi-export") { "POST" } else { "GET" };
     let request = Request { method, target, headers: &[], body: b"" };
     let kick_off = match endpoint.route(&request, principal) {

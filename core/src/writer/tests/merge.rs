@@ -44,15 +44,17 @@ fn take(writer: &mut Writer<'_>, partition: u32, open: &mut Open, written: &mut 
     while let Some(output) = writer.poll_output() {
         match output {
             Output::Found { .. } => panic!("nothing is collected"),
-            Output::Open { file, section, resource_type, name } => {
+            Output::Open { file, section, resource_type, name, content_type } => {
+                assert_eq!(content_type, None, "no attachments are read");
                 open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
             }
             Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
             Output::Close { file, count, bytes, sha256, .. } => {
                 let (section, resource_type, name, content) = open.remove(&file).unwrap();
                 let (key, sha256) = (format!("{partition}/{name}"), sha256.map(str::to_owned));
-                written.rows.push(OutputFile { section, resource_type, name: name.clone(), key, count, bytes, sha256 });
-                written.bytes.insert(name, content);
+                written.bytes.insert(name.clone(), content);
+                let content_type = None;
+                written.rows.push(OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 });
             }
         }
     }

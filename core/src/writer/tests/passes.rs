@@ -256,8 +256,11 @@ fn elements_trim_what_is_written_and_not_what_is_asked_of_it() {
 fn a_withheld_resource_is_told_by_no_report_and_hidden_by_no_repeated_name() {
     let labelled = ExportPlan { withheld_labels: ["s|R".to_owned()].into(), ..group() };
     let later = r#"{"resourceType":"Observation","id":"l","subject":{"reference":"Patient/p1"},"meta":{"lastUpdated":"2099-01-01T00:00:00Z","security":[{"system":"s","code":"R"}]}}"#;
-    assert!(run_pass(&labelled, Pass::Main, "", &format!("{later}\n")).is_empty(), "no report of what is withheld");
-    assert!(!run_pass(&group(), Pass::Main, "", &format!("{later}\n")).is_empty());
+    assert!(
+        run_pass(&labelled, Pass::Main, "", &format!("{later}\n"), &mut |_| {}).is_empty(),
+        "no report of what is withheld"
+    );
+    assert!(!run_pass(&group(), Pass::Main, "", &format!("{later}\n"), &mut |_| {}).is_empty());
     for security in [
         r#"{"system":"s","code":"N","code":"R"}"#,
         r#"{"system":"t","system":"s","code":"R"}"#,
@@ -266,7 +269,7 @@ fn a_withheld_resource_is_told_by_no_report_and_hidden_by_no_repeated_name() {
         let line = format!(
             r#"{{"resourceType":"Observation","id":"o","subject":{{"reference":"Patient/p1"}},"meta":{{"security":[{security}]}}}}"#
         );
-        assert!(run_pass(&labelled, Pass::Main, "", &format!("{line}\n")).is_empty(), "{security}");
+        assert!(run_pass(&labelled, Pass::Main, "", &format!("{line}\n"), &mut |_| {}).is_empty(), "{security}");
     }
 }
 
@@ -279,7 +282,7 @@ fn a_deletion_of_what_is_withheld_is_not_told_and_one_without_labels_is_reported
             r#"{{"type":"Observation","id":"{id}","deletedAt":"2022-01-01T00:00:00Z","patients":["{patient}"]{labels}}}"#
         ) + "\n"
     };
-    let told = |lines: &str| String::from_utf8(run_pass(&plan, Pass::Deleted, "", lines)).unwrap();
+    let told = |lines: &str| String::from_utf8(run_pass(&plan, Pass::Deleted, "", lines, &mut |_| {})).unwrap();
     assert!(told(&tombstone("a", "p1", r#","labels":[]"#)).contains("Observation/a"));
     assert!(told(&tombstone("b", "p1", r#","labels":["s|R"]"#)).is_empty());
     let unsaid = told(&tombstone("c", "p1", ""));
@@ -287,8 +290,8 @@ fn a_deletion_of_what_is_withheld_is_not_told_and_one_without_labels_is_reported
     assert!(told(&tombstone("d", "p2", "")).is_empty(), "nothing is said of another patient's");
     let vetoing = ExportPlan { withheld_labels: Default::default(), vetoes: true, ..plan.clone() };
     let line = tombstone("e", "p1", r#","labels":["s|R"]"#);
-    assert!(run_pass(&vetoing, Pass::Deleted, "Patient/p1#s|R\n", &line).is_empty());
-    assert!(!run_pass(&vetoing, Pass::Deleted, "", &line).is_empty());
+    assert!(run_pass(&vetoing, Pass::Deleted, "Patient/p1#s|R\n", &line, &mut |_| {}).is_empty());
+    assert!(!run_pass(&vetoing, Pass::Deleted, "", &line, &mut |_| {}).is_empty());
 }
 
 #[test]
