@@ -190,6 +190,16 @@ pub enum Organize {
     ByPatient,
 }
 
+impl Organize {
+    /// The type whose instances have blocks.
+    pub(crate) fn resource_type(self, definitions: &Definitions<'_>) -> Option<ResourceType> {
+        match self {
+            Self::ByType => None,
+            Self::ByPatient => definitions.resource_type("Patient"),
+        }
+    }
+}
+
 impl ExportPlan {
     pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, grant: Grant) -> Self {
         let Grant { types, type_filters, granted_filters, .. } = grant;
@@ -320,22 +330,27 @@ impl ExportPlan {
     /// Whether a patient's Binary is exported. `_type` names what the files hold, so that it is DocumentReference which
     /// selects it. The rule came with 2.0.
     pub(crate) fn has_binary_documents(&self) -> bool {
-        self.binary_documents && self.edition != Edition::Stu1 && self.types.has("DocumentReference")
+        // No block is that of a Binary: whose it is, is told by another resource.
+        let by_type = self.organize == Organize::ByType;
+        self.binary_documents && by_type && self.edition != Edition::Stu1 && self.types.has("DocumentReference")
     }
 
     /// Whether Binary resources are exported as one thing or another.
     fn has_binaries(&self) -> bool {
-        let standalone = self.level == Level::System && self.edition != Edition::Stu1 && self.types.has("Binary");
-        standalone || self.has_binary_documents()
+        let standalone = self.level == Level::System && self.organize == Organize::ByType;
+        standalone && self.edition != Edition::Stu1 && self.types.has("Binary") || self.has_binary_documents()
     }
 
     fn has_supporting(&self) -> bool {
-        self.level.is_of_patients() && self.supporting != Supporting::Off
+        // What belongs to no patient has no place in blocks of patients.
+        self.level.is_of_patients() && self.supporting != Supporting::Off && self.organize == Organize::ByType
     }
 
     /// Whether it takes the context pass to tell which Provenance is exported: at system level without a value, all is.
     fn has_context_provenance(&self) -> bool {
         match self.provenance {
+            // Refused at kick-off together with a value.
+            _ if self.organize == Organize::ByPatient => false,
             Provenance::Latest | Provenance::Relevant => true,
             // The rule came with 2.0.
             Provenance::Unasked => {
@@ -373,8 +388,11 @@ impl ExportPlan {
     pub fn left_out(&self) -> Option<String> {
         let of_patients = self.level.is_of_patients();
         let left_out = [
-            (SUPPORTING, of_patients && self.supporting == Supporting::Off),
-            (UNLISTED, of_patients && matches!(self.supporting, Supporting::Types(_))),
+            // BD-ORG-08 lets them be left out.
+            (NOBODYS, !of_patients && self.organize == Organize::ByPatient),
+            (BINARIES, of_patients && self.organize == Organize::ByPatient),
+            (SUPPORTING, of_patients && !self.has_supporting()),
+            (UNLISTED, self.has_supporting() && matches!(self.supporting, Supporting::Types(_))),
             (PROVENANCE, of_patients && !self.has_context_provenance()),
             (SHARED, self.has_listed_patients() && !self.export_shared),
             (WITHHELD, !self.withheld_labels.is_empty() || self.vetoes),
@@ -398,6 +416,8 @@ fn yes() -> bool {
 const SUPPORTING: &str = "resources outside the Patient compartment that exported ones refer to (such as Practitioner, \
     Organization, Location, Medication)";
 const UNLISTED: &str = "resources outside the Patient compartment of other types than this server adds to exports";
+const NOBODYS: &str = "resources that are in no patient's compartment, since the output is organized by patient";
+const BINARIES: &str = "Binary resources, since the output is organized by patient";
 const PROVENANCE: &str = "Provenance of exported resources other than Patient";
 const WITHHELD: &str = "resources with security labels that are withheld, or that a patient's consent does not release";
 const SHARED: &str = "resources that are also in the compartment of a patient who is not part of this export";

@@ -260,6 +260,9 @@ pub enum WriterEvent {
         bytes: u64,
         /// SHA-256 in hexadecimal, if one was asked for.
         sha256: Option<String>,
+        /// The name of the file in which its last block goes on, if that is split.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        continues_in_file: Option<String>,
         /// Where to go on.
         checkpoint: Checkpoint,
     },
@@ -277,9 +280,14 @@ impl From<Output<'_>> for WriterEvent {
             },
             Output::Append { file, bytes } => Self::Append { file, bytes: bytes.to_vec() },
             Output::Found { bytes } => Self::Found { bytes: bytes.to_vec() },
-            Output::Close { file, count, bytes, sha256, checkpoint } => {
-                Self::Close { file, count, bytes, sha256: sha256.map(str::to_owned), checkpoint: checkpoint.clone() }
-            }
+            Output::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => Self::Close {
+                file,
+                count,
+                bytes,
+                sha256: sha256.map(str::to_owned),
+                continues_in_file: continues_in_file.map(str::to_owned),
+                checkpoint: checkpoint.clone(),
+            },
         }
     }
 }

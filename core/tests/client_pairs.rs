@@ -384,12 +384,23 @@ impl Hosted {
                 open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
             }
             Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
-            Output::Close { file, count, bytes, sha256, checkpoint } => {
+            Output::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => {
                 let (section, resource_type, name, object) = open.remove(&file).unwrap();
                 let (key, sha256) = (name.clone(), sha256.map(str::to_owned));
+                let continues_in_file = continues_in_file.map(str::to_owned);
                 self.objects.insert(key.clone(), object);
                 let content_type = None;
-                let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
+                let row = OutputFile {
+                    section,
+                    resource_type,
+                    name,
+                    key,
+                    content_type,
+                    count,
+                    bytes,
+                    sha256,
+                    continues_in_file,
+                };
                 let partition = task.partition;
                 let publish = Command::Publish { epoch, partition, rows: vec![row], checkpoint: checkpoint.clone() };
                 self.rows.extend(self.job.apply(publish, now).unwrap().1.rows);

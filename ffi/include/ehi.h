@@ -596,6 +596,17 @@ ehi_status ehi_writer_supersede_next_line(struct ehi_writer *writer,
                                           struct ehi_bytes **error);
 
 /**
+ * Begins the block of a patient, where output is organised by patient: the lines from here on are those of the patient's
+ * compartment, the Patient first. A resource of several patients is given in the block of each.
+ *
+ * What is given before the first block is reported if it is no resource, and never exported; so is what does not belong
+ * in its block. After a crash the first block is given again from its beginning.
+ */
+ehi_status ehi_writer_begin_block(struct ehi_writer *writer,
+                                  struct ehi_view patient,
+                                  struct ehi_bytes **error);
+
+/**
  * Ends the last source and closes all files. Poll the output once more.
  */
 ehi_status ehi_writer_finish(struct ehi_writer *writer, struct ehi_bytes **error);

@@ -146,6 +146,22 @@ pub extern "C" fn ehi_writer_supersede_next_line(
     call_mut(writer.map(|writer| &mut writer.0), error, |session| Ok(session.machine.supersede_next_line()?))
 }
 
+/// Begins the block of a patient, where output is organised by patient: the lines from here on are those of the patient's
+/// compartment, the Patient first. A resource of several patients is given in the block of each.
+///
+/// What is given before the first block is reported if it is no resource, and never exported; so is what does not belong
+/// in its block. After a crash the first block is given again from its beginning.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_writer_begin_block(
+    writer: Option<&mut Writer>,
+    patient: View<'_>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(writer.map(|writer| &mut writer.0), error, |session| {
+        Ok(session.machine.begin_block(text(patient, "patient")?)?)
+    })
+}
+
 /// Ends the last source and closes all files. Poll the output once more.
 #[unsafe(no_mangle)]
 pub extern "C" fn ehi_writer_finish(

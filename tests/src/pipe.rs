@@ -317,6 +317,11 @@ impl WriterSession for PipeWriter<'_> {
         Ok(())
     }
 
+    fn begin_block(&mut self, patient: &str) -> Result<(), EngineError> {
+        let [] = self.0.call_for("writer_begin_block", &[patient.as_bytes()])?;
+        Ok(())
+    }
+
     fn finish(&mut self) -> Result<(), EngineError> {
         let [] = self.0.call_for("writer_finish", &[])?;
         Ok(())

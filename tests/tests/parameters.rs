@@ -174,7 +174,7 @@ fn since_selects_what_changed_later() {
 fn optional_parameters_are_refused_by_name_or_left_aside() {
     let data = ward();
     let server = Server::start(data.path(), &["--jobs", "50"]);
-    for (name, value) in [("organizeOutputBy", "Patient"), ("allowPartialManifests", "true")] {
+    for (name, value) in [("allowPartialManifests", "true"), ("allowPartialManifests", "false")] {
         let target = format!("Patient/$export?{name}={value}&_type=Patient");
         let refused = server.get(&target);
         assert_eq!(refused.status, 400, "{name}");

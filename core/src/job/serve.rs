@@ -213,6 +213,7 @@ impl Job {
             edition: plan.edition,
             transaction_time: plan.transaction_time.unwrap_or(self.record.created),
             request: plan.request.clone(),
+            output_organized_by: plan.organize.resource_type(&plan.definitions()),
             requires_access_token: self.record.requires_access_token,
             files_url: String::new(),
             signer: None,
@@ -322,6 +323,7 @@ mod tests {
                 count: 0,
                 bytes: 0,
                 sha256: None,
+                continues_in_file: None,
             })
         };
         fn content_type_of(file: OutputFile) -> &'static str {

@@ -44,6 +44,6 @@ static PARAMETERS: &[Parameter] = &[
     parameter("_until", &["valueInstant"], Support::Supported, false),
     parameter("allowPartialManifests", &["valueBoolean"], Support::Ignorable, false),
     parameter("includeAssociatedData", &["valueCode", "valueCoding"], Support::Supported, true),
-    parameter("organizeOutputBy", &["valueString", "valueCode"], Support::Ignorable, false),
+    parameter("organizeOutputBy", &["valueString", "valueCode"], Support::Supported, false),
     parameter("patient", &["valueReference"], Support::Narrowing, true),
 ];

@@ -117,6 +117,7 @@ pub(crate) fn read(
     }
     check_compartment(&mut reader, &kick_off);
     check_window(&mut reader, &kick_off);
+    check_organized(&mut reader, &mut kick_off);
     kick_off.notices = reader.notices;
     if reader.problems.is_empty() {
         Ok(kick_off)
@@ -162,6 +163,9 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
             "_until" => values.iter().for_each(|value| kick_off.until = read_instant(reader, name, &value.text)),
             "_elements" => kick_off.elements = read_elements(reader, values),
             "includeAssociatedData" => kick_off.provenance = associated::read(reader, values),
+            "organizeOutputBy" => {
+                values.iter().for_each(|value| kick_off.organize = read_organize(reader, &value.text))
+            }
             "_type" => kick_off.types = Some(read_types(reader, values)),
             _ => read_type_filters(reader, kick_off, values),
         },
@@ -302,6 +306,29 @@ fn check_window(reader: &mut Reader<'_>, kick_off: &KickOff) {
     if kick_off.since.zip(kick_off.until).is_some_and(|(since, until)| until <= since) {
         let diagnostics = "`_until` is not later than `_since`, so nothing can lie between them";
         reader.problem(Issue::error(IssueCode::Value, diagnostics).about("_until"));
+    }
+}
+
+/// BD-ORG-01. Under lenient handling output is then by type.
+fn read_organize(reader: &mut Reader<'_>, text: &str) -> Organize {
+    let diagnostics = match text {
+        _ if reader.edition < Edition::Stu3 => "`organizeOutputBy` is no parameter of this edition; it came with 3.0",
+        "Patient" => return Organize::ByPatient,
+        _ if reader.definitions.resource_type(text).is_some() => {
+            "this server organizes output by `Patient` only, not by the type in `organizeOutputBy`"
+        }
+        _ => "`organizeOutputBy` names no resource type; this server organizes output by `Patient`",
+    };
+    reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about("organizeOutputBy"));
+    Organize::ByType
+}
+
+/// Blocks hold what the Patient compartment holds. Associated data are found by what was exported, which takes files by type.
+fn check_organized(reader: &mut Reader<'_>, kick_off: &mut KickOff) {
+    if kick_off.organize == Organize::ByPatient && kick_off.provenance != Provenance::Unasked {
+        let diagnostics = "`includeAssociatedData` is not supported together with `organizeOutputBy`";
+        reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about("includeAssociatedData"));
+        kick_off.provenance = Provenance::Unasked;
     }
 }
 

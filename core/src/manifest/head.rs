@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Edition, access::UrlSigner, time::Timestamp};
+use crate::{Edition, ResourceType, access::UrlSigner, time::Timestamp};
 
 /// What a manifest says besides its files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct ManifestHead {
     pub transaction_time: Timestamp,
     /// `request`: the kick-off URL as it was (BD-MAN-04); not written in the 4.0 ballot.
     pub request: String,
+    /// `outputOrganizedBy` (BD-MAN-15), since 3.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_organized_by: Option<ResourceType>,
     /// `requiresAccessToken` (BD-MAN-05).
     pub requires_access_token: bool,
     /// What stands before a file's name in its URL, with the final `/`; empty for names relative to the manifest.

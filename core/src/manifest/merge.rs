@@ -85,6 +85,7 @@ mod tests {
             count: 1,
             bytes: 2,
             sha256: None,
+            continues_in_file: None,
         }
     }
 

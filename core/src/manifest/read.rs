@@ -473,6 +473,7 @@ mod tests {
                 edition,
                 transaction_time: Timestamp::from_millis(1_700_000_000_000),
                 request: "https://ehr.example/fhir/$export".into(),
+                output_organized_by: None,
                 requires_access_token: false,
                 files_url: "https://ehr.example/files/".into(),
                 signer: None,
@@ -491,6 +492,7 @@ mod tests {
                     count: 3,
                     bytes: 300,
                     sha256: Some(sha256.clone()),
+                    continues_in_file: None,
                 };
                 writer.row(&row, &mut out).unwrap();
             }

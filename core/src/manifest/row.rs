@@ -20,13 +20,16 @@ pub struct OutputFile {
     /// What the data call the media type of an attachment; not to be believed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// How many resources; none in an attachment.
+    /// How many resources: none in an attachment, and the headers of blocks are not among them (BD-MAN-12).
     pub count: u64,
     /// How many bytes.
     pub bytes: u64,
     /// SHA-256 of the bytes in hexadecimal, if one was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The name of the file in which the last block goes on, if that is split (BD-MAN-16).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues_in_file: Option<String>,
 }
 
 /// The arrays of a manifest, in the order in which they are written, and what is in none.

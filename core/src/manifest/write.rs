@@ -92,6 +92,9 @@ impl ManifestWriter {
             members.insert("request".into(), json!(self.head.request));
         }
         members.insert("requiresAccessToken".into(), json!(self.head.requires_access_token));
+        if let Some(resource_type) = &self.head.output_organized_by {
+            members.insert("outputOrganizedBy".into(), json!(resource_type));
+        }
         if !self.head.extension.is_empty() {
             let said = self.head.extension.iter();
             let extension = if ballot {
@@ -111,8 +114,12 @@ impl ManifestWriter {
         {
             item.insert("type".into(), json!(resource_type));
         }
-        let signature = self.head.signer.as_ref().map(|signer| signer.query(&file.name)).unwrap_or_default();
-        item.insert("url".into(), json!(format!("{}{}{signature}", self.head.files_url, file.name)));
+        let signature = |name: &str| self.head.signer.as_ref().map(|signer| signer.query(name)).unwrap_or_default();
+        let url = |name: &str| json!(format!("{}{name}{}", self.head.files_url, signature(name)));
+        item.insert("url".into(), url(&file.name));
+        if let Some(name) = &file.continues_in_file {
+            item.insert("continuesInFile".into(), url(name));
+        }
         item.insert("count".into(), json!(file.count));
         if ballot {
             item.insert("fileSize".into(), json!(file.bytes));
@@ -166,6 +173,7 @@ mod tests {
             edition,
             transaction_time: Timestamp::from_millis(1_700_000_000_000),
             request: "https://ehr.example/fhir/$export?_type=Patient%2CGroup".into(),
+            output_organized_by: None,
             requires_access_token: true,
             files_url: "https://ehr.example/fhir/bulk/1/files/".into(),
             signer: None,
@@ -183,6 +191,7 @@ mod tests {
                 count: 3,
                 bytes: 300,
                 sha256: Some("ab".into()),
+                continues_in_file: None,
             };
             writer.row(&file, &mut out)?;
         }

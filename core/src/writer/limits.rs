@@ -9,7 +9,8 @@ use super::WriterError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct WriterLimits {
-    /// Resources in one file.
+    /// Resources in one file. Where output is organised a block is not split unless it has more by itself, so a file may
+    /// hold up to twice as many; the same goes for its bytes.
     pub shard_resources_max: u64,
     /// Bytes in one file, unless a single resource is larger.
     pub shard_bytes_max: u64,

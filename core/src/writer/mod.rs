@@ -1,7 +1,9 @@
 //! Resources in, NDJSON shards out: bounded memory, byte for byte, resumable.
 
 mod binary;
+mod blocks;
 mod checkpoint;
+mod compartment;
 mod context;
 mod deleted;
 mod digest;
@@ -24,11 +26,14 @@ use crate::{
     pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
     population::Population,
+    reference::is_id,
     sets::Set,
 };
 
 use binary::{Binaries, Contents, Finder, Judged, plan_of_binaries};
+use blocks::{Blocks, Standing};
 pub use checkpoint::{Checkpoint, KindProgress, Resume};
+pub use compartment::patients_of;
 use context::{Collector, Context};
 use deleted::Deletions;
 pub use digest::Digester;
@@ -221,6 +226,27 @@ impl<'p> Writer<'p> {
         Ok(())
     }
 
+    /// Begins the block of a patient, where output is organised by patient: the lines from here on are those of the
+    /// patient's compartment, the Patient first. A resource of several patients comes in the block of each.
+    ///
+    /// What is given before the first block is reported if it is no resource, and never exported; so is what does not
+    /// belong in its block. The block of a patient who is not part of the export is not written. After a crash a block is
+    /// given again from its beginning, for that is where checkpoints stand, unless all was given.
+    pub fn begin_block(&mut self, patient: &str) -> Result<(), WriterError> {
+        if self.finished {
+            return Err(WriterError::Finished);
+        }
+        self.end_source();
+        let Work::Select { selector, blocks: Some(blocks), .. } = &mut self.work else {
+            return Err(WriterError::NotOrganized);
+        };
+        if !is_id(patient) {
+            return Err(WriterError::MalformedPatient);
+        }
+        self.shards.begin_block(&blocks.begin(patient, selector.lists(patient)));
+        Ok(())
+    }
+
     /// Ends the last source and closes all files. Poll the output once more.
     pub fn finish(&mut self) {
         if self.finished {
@@ -299,6 +325,10 @@ pub enum WriterError {
     WrongPlace,
     /// A line has begun and not ended.
     InsideLine,
+    /// Output is not organised by patient, or not in this pass.
+    NotOrganized,
+    /// A block is of a patient whose id is not a FHIR id.
+    MalformedPatient,
     /// After `finish`.
     Finished,
 }
@@ -316,6 +346,8 @@ impl fmt::Display for WriterError {
             Self::Limits => "writer limits must be positive, and the queue must hold a line",
             Self::WrongPlace => "the first block does not stand where the checkpoint says",
             Self::InsideLine => "a line has begun and not ended",
+            Self::NotOrganized => "this writer's output is not organised into blocks",
+            Self::MalformedPatient => "the patient of a block has an id that is not a FHIR id",
             Self::Finished => "the writer has finished",
         })
     }
@@ -325,12 +357,27 @@ impl std::error::Error for WriterError {}
 
 /// What is done with a line, by pass.
 enum Work<'p> {
-    Select { selector: Box<Selector<'p>>, binaries: Option<Binaries>, vetoes: Vetoes, pen: Pen },
+    Select {
+        selector: Box<Selector<'p>>,
+        binaries: Option<Binaries>,
+        vetoes: Vetoes,
+        blocks: Option<Box<Blocks>>,
+        pen: Pen,
+    },
     Collect(Box<Collector<'p>>, Vetoes),
     Find(Box<Finder<'p>>, Vetoes),
-    Accompany { context: Box<Context>, vetoes: Vetoes, pen: Pen },
+    Accompany {
+        context: Box<Context>,
+        vetoes: Vetoes,
+        pen: Pen,
+    },
     Delete(Box<Deletions<'p>>, Box<ExportPlan>),
-    Binaries { selector: Box<Selector<'static>>, binaries: Box<Binaries>, vetoes: Vetoes, pen: Pen },
+    Binaries {
+        selector: Box<Selector<'static>>,
+        binaries: Box<Binaries>,
+        vetoes: Vetoes,
+        pen: Pen,
+    },
     Contents(Box<Contents<'p>>, Vetoes),
 }
 
@@ -352,7 +399,8 @@ impl<'p> Work<'p> {
         Ok(match pass {
             Pass::Main => {
                 let selector = Box::new(Selector::new(&plan.of_main_pass(), population, validation)?);
-                Self::Select { selector, binaries: Binaries::new(plan, validation), vetoes, pen: Pen::new(plan)? }
+                let (binaries, blocks) = (Binaries::new(plan, validation), Blocks::new(plan).map(Box::new));
+                Self::Select { selector, binaries, vetoes, blocks, pen: Pen::new(plan)? }
             }
             Pass::Collect(collection) => match Finder::new(plan, collection, population.clone())? {
                 Some(finder) => Self::Find(Box::new(finder), vetoes),
@@ -379,7 +427,7 @@ impl<'p> Work<'p> {
 
     fn take_line(&mut self, desk: Desk<'_, '_>, line: &Line<'_>, place: &Place<'_>, superseded: bool) {
         let Desk { sets, shards, line_bytes_max } = desk;
-        shards.close_overdue(place);
+        shards.begin_line(place);
         let text = match line {
             Line::Blank => return,
             Line::Text(text) => *text,
@@ -393,7 +441,7 @@ impl<'p> Work<'p> {
             }
         };
         match self {
-            Self::Select { selector, binaries, vetoes, pen } => {
+            Self::Select { selector, binaries, vetoes, blocks, pen } => {
                 let judged = match binaries {
                     Some(binaries) => binaries.judge(selector, text),
                     None => Judged { verdict: selector.judge(text), line: text, is_document: false },
@@ -401,12 +449,13 @@ impl<'p> Work<'p> {
                 if let Err(problem) = judged.verdict {
                     shards.report(&report::malformed(place, problem), place);
                 } else {
-                    settle(judged, text, Desk { sets, shards, line_bytes_max }, place, superseded, vetoes, pen);
+                    let desk = Desk { sets, shards, line_bytes_max };
+                    settle(judged, text, desk, place, superseded, vetoes, blocks.as_deref_mut(), pen);
                 }
             }
             Self::Binaries { selector, binaries, vetoes, pen } => {
                 let judged = binaries.judge_found(selector, text, sets);
-                settle(judged, text, Desk { sets, shards, line_bytes_max }, place, superseded, vetoes, pen);
+                settle(judged, text, Desk { sets, shards, line_bytes_max }, place, superseded, vetoes, None, pen);
             }
             Self::Collect(..) | Self::Find(..) | Self::Accompany { .. } | Self::Contents(..) if superseded => {}
             Self::Find(finder, vetoes) => {
@@ -457,6 +506,7 @@ fn settle(
     place: &Place<'_>,
     superseded: bool,
     vetoes: &Vetoes,
+    blocks: Option<&mut Blocks>,
     pen: &mut Pen,
 ) {
     let Desk { sets, shards, .. } = desk;
@@ -469,6 +519,7 @@ fn settle(
         Ok(Verdict::Later) => vetoes.withholds_line(text, sets) || is_document && vetoes.withholds_line(line, sets),
         Ok(Verdict::Out) | Err(_) => false,
     };
+    let is_undated = matches!(verdict, Ok(Verdict::InUndated(_)));
     match verdict {
         // Reported by the main pass.
         Err(_) | Ok(Verdict::Out) => {}
@@ -476,11 +527,20 @@ fn settle(
         Ok(_) if withheld => {}
         // Said only of what was asked for: of anything else nothing is known to be exported instead.
         Ok(_) if superseded => shards.report(&report::superseded(place), place),
-        Ok(Verdict::In(resource_type)) => pen.write(resource_type, line, shards, place),
-        Ok(Verdict::InUndated(resource_type)) => {
-            shards.report(&report::undated(place), place);
-            pen.write(resource_type, line, shards, place);
-        }
         Ok(Verdict::Later) => shards.report(&report::later(place), place),
+        Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => {
+            let standing = blocks.map_or(Standing::Inside, |blocks| blocks.standing(resource_type.as_str(), line));
+            match standing {
+                Standing::Inside => {
+                    if is_undated {
+                        shards.report(&report::undated(place), place);
+                    }
+                    pen.write(resource_type, line, shards, place);
+                }
+                Standing::LeftOut => {}
+                Standing::Elsewhere => shards.report(&report::elsewhere(place), place),
+                Standing::Late => shards.report(&report::late(place), place),
+            }
+        }
     }
 }

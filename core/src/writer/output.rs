@@ -40,6 +40,8 @@ pub enum Output<'w> {
         bytes: u64,
         /// Its SHA-256 in hexadecimal, if the limits ask for one.
         sha256: Option<&'w str>,
+        /// The name of the file in which its last block goes on, if that is split (BD-ORG-07).
+        continues_in_file: Option<&'w str>,
         /// Where to go on once this file and all closed before it are published.
         checkpoint: &'w Checkpoint,
     },

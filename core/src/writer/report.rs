@@ -32,6 +32,16 @@ pub(super) fn later(place: &Place<'_>) -> OperationOutcome {
     about(place, Severity::Information, IssueCode::Informational, text)
 }
 
+pub(super) fn elsewhere(place: &Place<'_>) -> OperationOutcome {
+    let text = "the data source gave this resource outside the blocks of its patients, so it is not exported there";
+    about(place, Severity::Error, IssueCode::Exception, text)
+}
+
+pub(super) fn late(place: &Place<'_>) -> OperationOutcome {
+    let text = "the data source gave this Patient after other resources of its block, so it is not exported";
+    about(place, Severity::Error, IssueCode::Exception, text)
+}
+
 pub(super) fn notice(issue: &Issue) -> OperationOutcome {
     OperationOutcome::new(issue.clone())
 }

@@ -1,6 +1,9 @@
 //! Files being written: cut by resources and by bytes, and checkpointed when one is closed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use super::{Checkpoint, Digester, KindProgress, Layout, Output, Resume, WriterLimits};
 use crate::{Definitions, ResourceType, manifest::Section, outcome::OperationOutcome};
@@ -47,7 +50,8 @@ pub(super) struct Shards {
     kinds: BTreeMap<Kind, KindState>,
     /// Bytes of input before the present line.
     taken: u64,
-    /// The present line, counted from where this writer began; 0 before the first.
+    /// The present line, counted from where this writer began; 0 before the first. The lines of a block count as one, for
+    /// a block is given again from its beginning.
     line: u64,
     /// `taken` when the oldest open file was opened.
     oldest: Option<u64>,
@@ -55,11 +59,23 @@ pub(super) struct Shards {
     queue: VecDeque<Queued>,
     /// What a collecting pass found and has not handed out.
     found: Vec<u8>,
+    /// Where output is organised, the present block.
+    block: Option<Block>,
+    /// How many blocks were begun.
+    blocks: u64,
     queued_bytes: usize,
     /// What the caller is looking at.
     shown: Option<Queued>,
     written: u64,
     passed_over: u64,
+}
+
+struct Block {
+    number: u64,
+    /// With its line end.
+    header: Arc<[u8]>,
+    /// Where its first line begins, once that has come.
+    begins: Option<Resume>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -93,13 +109,50 @@ struct OpenFile {
     taken: u64,
     /// Records of every kind seen before that line.
     seen: BTreeMap<Kind, u64>,
+    /// The block of the last record, and how much of it is in this file.
+    part: Part,
+}
+
+/// As much of a block as is in one file.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    /// The number of the block; 0 where output is not organised.
+    block: u64,
+    count: u64,
+    bytes: u64,
+}
+
+/// Whether a record goes into the open file of its kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Fits,
+    Full,
+    /// The block alone is larger than a file may be.
+    FullOfOneBlock,
 }
 
 enum Queued {
-    Open { file: u32, kind: Kind, name: String, content_type: Option<String> },
-    Append { file: u32, bytes: Vec<u8> },
-    Found { bytes: Vec<u8> },
-    Close { file: u32, count: u64, bytes: u64, sha256: Option<String>, checkpoint: Checkpoint },
+    Open {
+        file: u32,
+        kind: Kind,
+        name: String,
+        content_type: Option<String>,
+    },
+    Append {
+        file: u32,
+        bytes: Vec<u8>,
+    },
+    Found {
+        bytes: Vec<u8>,
+    },
+    Close {
+        file: u32,
+        count: u64,
+        bytes: u64,
+        sha256: Option<String>,
+        continues_in_file: Option<String>,
+        checkpoint: Checkpoint,
+    },
 }
 
 impl Shards {
@@ -120,6 +173,8 @@ impl Shards {
             files: 0,
             queue: VecDeque::new(),
             found: Vec::new(),
+            block: None,
+            blocks: 0,
             queued_bytes: 0,
             shown: None,
             written: 0,
@@ -130,7 +185,14 @@ impl Shards {
     /// Notes that a line was taken.
     pub(super) fn advance(&mut self, bytes: usize) {
         self.taken = self.taken.saturating_add(bytes as u64);
-        self.line += 1;
+        self.line += u64::from(self.block.is_none());
+    }
+
+    /// Begins a block: before its first resource in a file stands the header (BD-ORG-07).
+    pub(super) fn begin_block(&mut self, header: &str) {
+        self.blocks += 1;
+        self.block =
+            Some(Block { number: self.blocks, header: format!("{header}\n").into_bytes().into(), begins: None });
     }
 
     pub(super) fn must_drain(&self) -> bool {
@@ -143,7 +205,8 @@ impl Shards {
 
     /// Writes a resource, byte for byte.
     pub(super) fn resource(&mut self, resource_type: &ResourceType, text: &[u8], place: &Place<'_>) {
-        let resource_type = (self.limits.layout == Layout::ByType).then(|| resource_type.clone());
+        let by_type = self.limits.layout == Layout::ByType && self.block.is_none();
+        let resource_type = by_type.then(|| resource_type.clone());
         self.record((Section::Output, resource_type), text, place);
     }
 
@@ -173,7 +236,7 @@ impl Shards {
         // The line comes again after this checkpoint, and is then passed over.
         let checkpoint = self.checkpoint(place);
         let (bytes, sha256) = (content.len() as u64, digester.map(Digester::finish));
-        self.queue.push_back(Queued::Close { file, count: 0, bytes, sha256, checkpoint });
+        self.queue.push_back(Queued::Close { file, count: 0, bytes, sha256, continues_in_file: None, checkpoint });
     }
 
     /// Hands out what a collecting pass found: one text.
@@ -192,9 +255,16 @@ impl Shards {
         self.record((Section::Error, resource_type), outcome.to_json().as_bytes(), place);
     }
 
-    /// Closes files that were opened too many bytes of input ago. Depends on the input alone, so that a resumed run cuts
-    /// at the same lines.
-    pub(super) fn close_overdue(&mut self, place: &Place<'_>) {
+    /// Closes files that were opened too many bytes of input ago, but not within a block. Depends on the input alone, so
+    /// that a resumed run cuts at the same lines.
+    pub(super) fn begin_line(&mut self, place: &Place<'_>) {
+        if let Some(block) = &mut self.block {
+            if block.begins.is_some() {
+                return;
+            }
+            block.begins = Some(place.resume());
+            self.line += 1;
+        }
         let overdue = |opened: u64, taken: u64, span: u64| taken.saturating_sub(opened) > span;
         let span = self.limits.open_span_bytes_max;
         if self.oldest.is_none_or(|opened| !overdue(opened, self.taken, span)) {
@@ -207,12 +277,13 @@ impl Shards {
             .filter(|(_, open)| overdue(open.taken, taken, span))
             .map(|(kind, _)| kind.clone())
             .collect();
-        kinds.iter().for_each(|kind| self.close(kind, place));
+        kinds.iter().for_each(|kind| self.close(kind, place, false));
     }
 
     pub(super) fn close_all(&mut self, place: &Place<'_>) {
+        self.block = None;
         let kinds: Vec<Kind> = self.open.keys().cloned().collect();
-        kinds.iter().for_each(|kind| self.close(kind, place));
+        kinds.iter().for_each(|kind| self.close(kind, place, false));
         self.flush_found();
     }
 
@@ -234,9 +305,14 @@ impl Shards {
                 self.queued_bytes -= bytes.len();
                 Output::Found { bytes }
             }
-            Queued::Close { file, count, bytes, sha256, checkpoint } => {
-                Output::Close { file: *file, count: *count, bytes: *bytes, sha256: sha256.as_deref(), checkpoint }
-            }
+            Queued::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => Output::Close {
+                file: *file,
+                count: *count,
+                bytes: *bytes,
+                sha256: sha256.as_deref(),
+                continues_in_file: continues_in_file.as_deref(),
+                checkpoint,
+            },
         })
     }
 
@@ -253,20 +329,29 @@ impl Shards {
             return;
         }
         let length = text.len() as u64 + 1;
-        let full = |open: &OpenFile| {
-            open.count >= self.limits.shard_resources_max || open.bytes + length > self.limits.shard_bytes_max
-        };
-        if self.open.get(&kind).is_some_and(full) {
-            self.close(&kind, place);
+        // What is reported of a block's lines is no part of it.
+        let block = self.block.as_ref().filter(|_| kind.0 == Section::Output);
+        let (number, header) = block.map_or((0, Arc::from([])), |block| (block.number, Arc::clone(&block.header)));
+        match self.open.get(&kind).map(|open| open.fit(number, header.len() as u64, length, &self.limits)) {
+            Some(Fit::Full) => self.close(&kind, place, false),
+            Some(Fit::FullOfOneBlock) => self.close(&kind, place, true),
+            Some(Fit::Fits) | None => {}
         }
         if !self.open.contains_key(&kind) {
             self.open_file(&kind, place);
         }
         if let Some(open) = self.open.get_mut(&kind) {
+            if open.part.block != number {
+                open.part = Part { block: number, count: 0, bytes: header.len() as u64 };
+                open.bytes += header.len() as u64;
+                open.buffer.extend_from_slice(&header);
+            }
             open.buffer.extend_from_slice(text);
             open.buffer.push(b'\n');
             open.count += 1;
             open.bytes += length;
+            open.part.count += 1;
+            open.part.bytes += length;
             if open.buffer.len() >= self.limits.append_bytes {
                 let bytes = std::mem::replace(&mut open.buffer, Vec::with_capacity(self.limits.append_bytes));
                 self.queued_bytes += bytes.len();
@@ -310,15 +395,16 @@ impl Shards {
             count: 0,
             bytes: 0,
             digester: self.limits.digest.then(Digester::default),
-            resume: place.resume(),
+            resume: self.resume(place),
             taken: self.taken,
             seen: self.seen_before_line(),
+            part: Part::default(),
         };
         self.open.insert(kind.clone(), open);
         self.oldest = self.oldest.or(Some(self.taken));
     }
 
-    fn close(&mut self, kind: &Kind, place: &Place<'_>) {
+    fn close(&mut self, kind: &Kind, place: &Place<'_>, within_block: bool) {
         let Some(mut open) = self.open.remove(kind) else { return };
         let rest = std::mem::take(&mut open.buffer);
         self.queued_bytes += rest.len();
@@ -326,7 +412,17 @@ impl Shards {
         self.oldest = self.open.values().map(|open| open.taken).min();
         let checkpoint = self.checkpoint(place);
         let OpenFile { file, count, bytes, digester, .. } = open;
-        self.queue.push_back(Queued::Close { file, count, bytes, sha256: digester.map(Digester::finish), checkpoint });
+        // What did not fit comes next, in the next file of the kind.
+        let next = self.kinds.get(kind).filter(|_| within_block).map(|state| state.next);
+        let continues_in_file = next.map(|number| file_name(kind, self.partition, number));
+        let sha256 = digester.map(Digester::finish);
+        self.queue.push_back(Queued::Close { file, count, bytes, sha256, continues_in_file, checkpoint });
+    }
+
+    /// Where to go on for the sake of what stands at a place: a block is given from its beginning.
+    fn resume(&self, place: &Place<'_>) -> Resume {
+        let block = self.block.as_ref().and_then(|block| block.begins.clone());
+        block.unwrap_or_else(|| place.resume())
     }
 
     fn seen_before_line(&self) -> BTreeMap<Kind, u64> {
@@ -337,7 +433,7 @@ impl Shards {
     fn checkpoint(&self, place: &Place<'_>) -> Checkpoint {
         // Of files opened at the same byte of input, the one whose numbers are smallest was opened first.
         let oldest = self.open.values().min_by_key(|open| open.file);
-        let resume = oldest.map_or_else(|| place.resume(), |open| open.resume.clone());
+        let resume = oldest.map_or_else(|| self.resume(place), |open| open.resume.clone());
         let seen_there = match (&resume, oldest) {
             // What comes before the first line, comes again.
             (Resume::Start, _) => BTreeMap::new(),
@@ -363,6 +459,23 @@ impl Shards {
 }
 
 impl OpenFile {
+    /// A file is rolled before a record that makes it too large; but not within a block, unless that alone is too large.
+    fn fit(&self, block: u64, header: u64, length: u64, limits: &WriterLimits) -> Fit {
+        let is_full =
+            |count, bytes: u64| count >= limits.shard_resources_max || bytes + length > limits.shard_bytes_max;
+        match self.part {
+            part if block == 0 || part.block != block => {
+                if is_full(self.count, self.bytes + header) {
+                    Fit::Full
+                } else {
+                    Fit::Fits
+                }
+            }
+            part if is_full(part.count, part.bytes) => Fit::FullOfOneBlock,
+            _ => Fit::Fits,
+        }
+    }
+
     fn append(&mut self, bytes: Vec<u8>) -> Option<Queued> {
         if bytes.is_empty() {
             return None;

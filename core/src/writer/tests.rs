@@ -2,6 +2,7 @@
 
 mod binaries;
 mod merge;
+mod organize;
 mod passes;
 
 use std::collections::BTreeMap;
@@ -98,7 +99,7 @@ fn drain(writer: &mut Writer<'_>, open: &mut BTreeMap<u32, (String, Vec<u8>)>, c
                 open.insert(file, (name.to_owned(), Vec::new()));
             }
             Output::Append { file, bytes } => open.get_mut(&file).unwrap().1.extend_from_slice(bytes),
-            Output::Close { file, count, bytes, sha256, checkpoint } => {
+            Output::Close { file, count, bytes, sha256, checkpoint, .. } => {
                 let (name, text) = open.remove(&file).unwrap();
                 assert_eq!(bytes, text.len() as u64);
                 assert_eq!(count, memchr::memchr_iter(b'\n', &text).count() as u64);

@@ -2,8 +2,11 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use super::walk::{objects, root_text, roots, texts};
-use crate::{Definitions, json::Element, pass::SetWanted, plan::ExportPlan, reference::local_id, sets::Set};
+use super::{
+    compartment::patients,
+    walk::{objects, root_text, roots, texts},
+};
+use crate::{Definitions, json::Element, pass::SetWanted, plan::ExportPlan, sets::Set};
 
 /// What no export may hold.
 pub(super) struct Vetoes {
@@ -49,17 +52,7 @@ impl Vetoes {
         if vetoed(&format!("{resource_type}/{id}")) {
             return true;
         }
-        let mut patients = Vec::new();
-        if resource_type == "Patient" {
-            patients.push(id);
-        }
-        for path in self.definitions.patient_paths(resource_type) {
-            let mut steps = path.split('.');
-            let root = steps.next().unwrap_or_default();
-            let steps: Vec<&str> = steps.collect();
-            roots(line, root).for_each(|element| patients_at(element, &steps, &self.base_url, &mut patients));
-        }
-        patients.iter().any(|patient| {
+        patients(line, resource_type, &self.definitions, &self.base_url).iter().any(|patient| {
             vetoed(&format!("Patient/{patient}"))
                 || labels.iter().any(|label| vetoed(&format!("Patient/{patient}#{label}")))
         })
@@ -83,21 +76,4 @@ fn labels(line: &[u8]) -> Vec<String> {
         all("system").into_iter().flat_map(of_system).collect::<Vec<_>>()
     };
     codings.flat_map(label).collect()
-}
-
-/// The ids of the patients to whom the references at the end of a path lead.
-fn patients_at<'l>(element: Element<'l>, steps: &[&str], base_url: &str, found: &mut Vec<Cow<'l, str>>) {
-    for object in objects(element) {
-        match steps.split_first() {
-            Some((step, rest)) => {
-                let below = object.members().filter(|(name, _)| name.is(step));
-                below.for_each(|(_, element)| patients_at(element, rest, base_url, found));
-            }
-            None => {
-                found.extend(texts(object, "reference").filter_map(|reference| {
-                    local_id(&reference, "Patient", base_url).map(|id| Cow::Owned(id.to_owned()))
-                }))
-            }
-        }
-    }
 }

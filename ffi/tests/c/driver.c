@@ -231,6 +231,10 @@ static void writer_supersede(const struct call *call, struct answer *answer) {
     answer->status = ehi_writer_supersede_next_line(writer, &answer->error);
 }
 
+static void writer_begin_block(const struct call *call, struct answer *answer) {
+    answer->status = ehi_writer_begin_block(writer, argument(call, 1), &answer->error);
+}
+
 static void writer_finish(const struct call *call, struct answer *answer) {
     (void)call;
     answer->status = ehi_writer_finish(writer, &answer->error);
@@ -292,6 +296,7 @@ static const struct {
     {"writer_add_set", writer_add_set},
     {"writer_write", writer_write},
     {"writer_supersede", writer_supersede},
+    {"writer_begin_block", writer_begin_block},
     {"writer_finish", writer_finish},
     {"writer_poll", writer_poll},
     {"writer_counts", writer_counts},

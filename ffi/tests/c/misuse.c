@@ -128,6 +128,7 @@ static void null_handles(void) {
            ehi_writer_write_lines(NULL, text("{}"), text("a"), NONE, 0, &consumed_out, &drain_out, NULL));
     EXPECT(NULL_POINTER, ehi_writer_add_set(NULL, text("\"vetoes\""), NONE, NULL));
     EXPECT(NULL_POINTER, ehi_writer_supersede_next_line(NULL, NULL));
+    EXPECT(NULL_POINTER, ehi_writer_begin_block(NULL, text("1"), NULL));
     EXPECT(NULL_POINTER, ehi_writer_finish(NULL, NULL));
     EXPECT(NULL_POINTER, ehi_writer_poll_output(NULL, &output_out, &file_out, &view_out, &event_out, NULL));
     EXPECT(NULL_POINTER, ehi_writer_counts(NULL, &lines_out, &written_out, &passed_out, NULL));

@@ -370,6 +370,12 @@ impl WriterSession for Writer<'_> {
         writer.writer().call_supersede_next_line(store, self.handle).map_err(stopped)?.map_err(EngineError::Refused)
     }
 
+    fn begin_block(&mut self, patient: &str) -> Result<(), EngineError> {
+        let (store, exports) = self.instance.call();
+        let writer = exports.ehi_exporter_data();
+        writer.writer().call_begin_block(store, self.handle, patient).map_err(stopped)?.map_err(EngineError::Refused)
+    }
+
     fn finish(&mut self) -> Result<(), EngineError> {
         let (store, exports) = self.instance.call();
         exports.ehi_exporter_data().writer().call_finish(store, self.handle).map_err(stopped)

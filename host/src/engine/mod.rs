@@ -121,6 +121,8 @@ pub trait WriterSession: Send {
     fn write_lines(&mut self, block: &[u8], name: &str, cursor: &[u8], offset: u64) -> Result<Progress, EngineError>;
     /// Says that the next line is superseded.
     fn supersede_next_line(&mut self) -> Result<(), EngineError>;
+    /// Begins the block of a patient.
+    fn begin_block(&mut self, patient: &str) -> Result<(), EngineError>;
     /// Closes all files.
     fn finish(&mut self) -> Result<(), EngineError>;
     /// What to do next with a file.

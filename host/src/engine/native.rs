@@ -159,6 +159,10 @@ impl WriterSession for Writer<'_> {
         Writer::supersede_next_line(self).map_err(refused)
     }
 
+    fn begin_block(&mut self, patient: &str) -> Result<(), EngineError> {
+        Writer::begin_block(self, patient).map_err(refused)
+    }
+
     fn finish(&mut self) -> Result<(), EngineError> {
         Writer::finish(self);
         Ok(())

@@ -10,8 +10,8 @@ use ehi_core::{
     Timestamp,
     job::{Command, Epoch, PopulationWanted, Wants},
     pass::{PartitionTask, Pass},
-    plan::ExportPlan,
-    population::PopulationBuilder,
+    plan::{ExportPlan, Organize},
+    population::{Population, PopulationBuilder},
     values::WriterEvent,
     writer::{Resume, WriterLimits},
 };
@@ -177,7 +177,7 @@ impl PartitionRun<'_> {
     fn write_files(&self, runtime: &Handle, plan: &ExportPlan, data: &Data<'_>) -> Result<()> {
         let PartitionTask { partition, pass, .. } = *self.task;
         let sets = sets::make(self.exporter, plan, pass, self.population, data)?;
-        let blocks = data.blocks(self.task)?;
+        let blocks = data.blocks(self.task, plan, self.population)?;
         let limits = WriterLimits { digest: false, ..self.exporter.limits.clone() };
         let mut engine = self.exporter.engines.instance()?;
         let mut writer = engine.writer(plan, self.task, self.population, &limits)?;
@@ -233,12 +233,21 @@ impl Data<'_> {
     }
 
     /// What a task reads, from where it is to go on.
-    pub(super) fn blocks(&self, task: &PartitionTask) -> Result<Box<dyn Blocks>> {
+    pub(super) fn blocks(
+        &self,
+        task: &PartitionTask,
+        plan: &ExportPlan,
+        population: Option<&[u8]>,
+    ) -> Result<Box<dyn Blocks>> {
         let resume = task.checkpoint.as_ref().and_then(|checkpoint| match &checkpoint.resume {
             Resume::At { cursor, offset, .. } => Some((cursor.as_slice(), *offset)),
             Resume::Start => None,
         });
         match task.pass {
+            Pass::Main if plan.organize == Organize::ByPatient => {
+                let listed = population.map(Population::load).transpose()?.map(Population::into_owned);
+                self.source.blocks_by_patient(&self.snapshot, self.transaction_time, listed, resume)
+            }
             Pass::Deleted => self.source.tombstones(&self.snapshot, self.transaction_time, resume),
             Pass::Main | Pass::Collect(_) | Pass::Context | Pass::Binaries | Pass::Attachments => {
                 self.source.blocks(&self.snapshot, self.transaction_time, resume)
@@ -256,6 +265,10 @@ pub(super) fn feed(
 ) -> Result<()> {
     let mut buffer = Vec::new();
     while let Some(block) = blocks.next(&mut buffer)? {
+        if let Some(patient) = &block.begins {
+            writer.begin_block(patient)?;
+            drain(writer)?;
+        }
         if block.superseded {
             // Ends the source before this one, whose last line may lack its line end.
             writer.write_lines(&[], &block.name, &block.cursor, block.offset)?;

@@ -46,7 +46,7 @@ pub(super) fn make(
             Ok(())
         };
         if data.has_anything_for(plan, task.pass)? {
-            feed(writer.as_mut(), data.blocks(&task)?, &mut drain, &mut |_| {})?;
+            feed(writer.as_mut(), data.blocks(&task, plan, population)?, &mut drain, &mut |_| {})?;
         }
         made.push((set, builder.finish()?));
     }

@@ -97,20 +97,28 @@ impl<'s> Sink<'s> {
                 open.upload.put(Bytes::from(bytes));
             }
             WriterEvent::Found { .. } => anyhow::bail!("a pass that writes files found something to collect"),
-            WriterEvent::Close { file, count, bytes, checkpoint, .. } => {
+            WriterEvent::Close { file, count, bytes, continues_in_file, checkpoint, .. } => {
                 let open = self.open.remove(&file).context("the close of a file that is not open")?;
-                self.publish(open, count, bytes, checkpoint)?;
+                self.publish(open, count, bytes, continues_in_file, checkpoint)?;
             }
         }
         Ok(())
     }
 
     /// Stored whole first, then listed: a file that is listed is there.
-    fn publish(&mut self, open: OpenFile, count: u64, bytes: u64, checkpoint: Checkpoint) -> Result<()> {
+    fn publish(
+        &mut self,
+        open: OpenFile,
+        count: u64,
+        bytes: u64,
+        continues_in_file: Option<String>,
+        checkpoint: Checkpoint,
+    ) -> Result<()> {
         let OpenFile { section, resource_type, name, key, content_type, upload, digester } = open;
         self.runtime.block_on(upload.finish())?;
         let sha256 = Some(digester.finish());
-        let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
+        let row =
+            OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file };
         let publish = Command::Publish { epoch: self.epoch, partition: self.partition, rows: vec![row], checkpoint };
         self.exporter.command(self.job, &publish)?;
         self.stored.fetch_add(1, Ordering::Relaxed);

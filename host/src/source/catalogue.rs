@@ -10,7 +10,11 @@ use ehi_core::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{tombstone, version::Version};
+use super::{
+    blocks::{Run, Runs},
+    tombstone,
+    version::Version,
+};
 
 /// Where a line stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,9 @@ pub(super) struct Spot {
     /// With its line end.
     pub(super) length: u64,
 }
+
+/// What is called with every block of every file: name, offset and bytes.
+pub(super) type Filing<'f> = dyn FnMut(&str, u64, &[u8]) -> Result<()> + 'f;
 
 pub(super) struct Catalogue {
     database: Connection,
@@ -50,17 +57,13 @@ impl Catalogue {
     }
 
     /// Describes other data: `read` is given a function to call with every block of every file, in order.
-    pub(super) fn describe(
-        &mut self,
-        snapshot: &str,
-        read: impl FnOnce(&mut dyn FnMut(&str, u64, &[u8]) -> Result<()>) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn describe(&mut self, snapshot: &str, read: impl FnOnce(&mut Filing<'_>) -> Result<()>) -> Result<()> {
         let transaction = self.database.transaction()?;
         transaction.execute_batch("DELETE FROM snapshot; DELETE FROM resource; DELETE FROM version;")?;
-        let mut filing =
-            Filing { database: &transaction, lines: Lines::new(self.line_bytes_max), file: String::new(), start: 0 };
-        read(&mut |file, offset, block| filing.block(file, offset, block))?;
-        filing.end()?;
+        let mut lines =
+            Cut::new(self.line_bytes_max, |line: &Line<'_>, spot: &Spot| file_line(&transaction, line, spot));
+        read(&mut |file, offset, block| lines.block(file, offset, block))?;
+        lines.end()?;
         transaction.execute("INSERT INTO snapshot (id) VALUES (?1)", [snapshot])?;
         transaction.commit()?;
         Ok(())
@@ -86,13 +89,14 @@ impl Catalogue {
         Ok(newest.filter(|spot| !tombstone::is_file(&spot.file)))
     }
 
-    /// The first line of a file, from an offset on, of whose resource another version was the newest at an instant. What
+    /// The first line of a file between two offsets of whose resource another version was the newest at an instant. What
     /// changed later is not superseded, nor does it supersede: it is of the next export.
-    pub(super) fn superseded(&self, file: &str, from: u64, at: Timestamp) -> Result<Option<Spot>> {
+    pub(super) fn superseded(&self, file: &str, from: u64, to: u64, at: Timestamp) -> Result<Option<Spot>> {
         let mut query = self.database.prepare_cached(
-            "SELECT file, offset, length, number, updated, key FROM version WHERE file = ?1 AND offset >= ?2 ORDER BY offset",
+            "SELECT file, offset, length, number, updated, key FROM version WHERE file = ?1 AND offset >= ?2 AND offset < ?3
+             ORDER BY offset",
         )?;
-        let mut rows = query.query(params![file, signed(from)])?;
+        let mut rows = query.query(params![file, signed(from), signed(to)])?;
         while let Some(row) = rows.next()? {
             let (spot, version) = held(row)?;
             if version.was_there(at)
@@ -102,6 +106,55 @@ impl Catalogue {
             }
         }
         Ok(None)
+    }
+
+    /// Whether it knows whose the lines of that data are.
+    pub(super) fn describes_patients(&self, snapshot: &str) -> Result<bool> {
+        let sql = "SELECT id FROM compartments";
+        let held = self.database.query_row(sql, [], |row| row.get::<_, String>(0)).optional()?;
+        Ok(held.as_deref() == Some(snapshot))
+    }
+
+    /// Notes whose the lines of the data are: `read` is given a function to call with every block of every file, in order.
+    pub(super) fn describe_patients(
+        &mut self,
+        snapshot: &str,
+        base_url: &str,
+        read: impl FnOnce(&mut Filing<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let transaction = self.database.transaction()?;
+        transaction.execute_batch("DELETE FROM compartments; DELETE FROM run;")?;
+        let mut runs = Runs::new(&transaction, base_url);
+        let mut lines = Cut::new(self.line_bytes_max, |line: &Line<'_>, spot: &Spot| runs.line(line, spot));
+        read(&mut |file, offset, block| lines.block(file, offset, block))?;
+        lines.end()?;
+        drop(lines);
+        runs.end()?;
+        transaction.execute("INSERT INTO compartments (id) VALUES (?1)", [snapshot])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The runs of lines that come after one, by patient; the first of all after `None`.
+    pub(super) fn runs(&self, after: Option<&Run>) -> Result<Vec<Run>> {
+        let sql = "SELECT patient, is_later, file, offset, length FROM run
+                   WHERE (patient, is_later, file, offset) > (?1, ?2, ?3, ?4)
+                   ORDER BY patient, is_later, file, offset LIMIT ?5";
+        let mut query = self.database.prepare_cached(sql)?;
+        let before_all = (String::new(), -1, String::new(), 0);
+        let (patient, is_later, file, offset) = after.map_or(before_all, |run| {
+            (run.patient.clone(), i64::from(run.is_later), run.spot.file.clone(), signed(run.spot.offset))
+        });
+        let runs = query.query_map(params![patient, is_later, file, offset, PAGE_RUNS], Run::read)?;
+        Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    /// The last run before those of a patient.
+    pub(super) fn run_before(&self, patient: &str) -> Result<Option<Run>> {
+        let sql = "SELECT patient, is_later, file, offset, length FROM run WHERE patient < ?1
+                   ORDER BY patient DESC, is_later DESC, file DESC, offset DESC LIMIT 1";
+        let mut query = self.database.prepare_cached(sql)?;
+        Ok(query.query_row([patient], Run::read).optional()?)
     }
 
     fn all_versions(&self, key: &str) -> Result<Vec<(Spot, Version)>> {
@@ -127,16 +180,20 @@ fn newest(versions: Vec<(Spot, Version)>, at: Timestamp) -> Option<Spot> {
     there.reduce(newer).map(|(spot, _)| spot)
 }
 
-/// Takes the lines of the files one after another.
-struct Filing<'c> {
-    database: &'c Connection,
+/// Takes the lines of the files one after another, and says of each where it stands.
+struct Cut<T> {
+    take: T,
     lines: Lines,
     file: String,
     /// Where the begun line begins.
     start: u64,
 }
 
-impl Filing<'_> {
+impl<T: FnMut(&Line<'_>, &Spot) -> Result<()>> Cut<T> {
+    fn new(line_bytes_max: usize, take: T) -> Self {
+        Self { take, lines: Lines::new(line_bytes_max), file: String::new(), start: 0 }
+    }
+
     fn block(&mut self, file: &str, offset: u64, block: &[u8]) -> Result<()> {
         if file != self.file {
             self.end()?;
@@ -151,7 +208,7 @@ impl Filing<'_> {
             at += taken as u64;
             if let Some(line) = line {
                 let spot = Spot { file: self.file.clone(), offset: self.start, length: at - self.start };
-                file_line(self.database, &line, &spot)?;
+                (self.take)(&line, &spot)?;
                 self.lines.clear();
                 self.start = at;
             }
@@ -164,7 +221,7 @@ impl Filing<'_> {
     fn end(&mut self) -> Result<()> {
         if self.lines.has_begun() {
             let spot = Spot { file: self.file.clone(), offset: self.start, length: TO_THE_END };
-            file_line(self.database, &self.lines.line(), &spot)?;
+            (self.take)(&self.lines.line(), &spot)?;
             self.lines.clear();
         }
         Ok(())
@@ -214,9 +271,12 @@ fn key(resource_type: &str, id: &str) -> String {
     format!("{resource_type}/{id}")
 }
 
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
+
+/// How many runs of lines are held at once.
+const PAGE_RUNS: i64 = 500;
 
 /// The line is the last of its file and has no line end.
 pub(super) const TO_THE_END: u64 = i64::MAX as u64;
@@ -236,4 +296,9 @@ const SCHEMA: &str = "
         key TEXT NOT NULL, PRIMARY KEY (file, offset)
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS version_key ON version (key);
+    CREATE TABLE IF NOT EXISTS compartments (id TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS run (
+        patient TEXT NOT NULL, is_later INTEGER NOT NULL, file TEXT NOT NULL, offset INTEGER NOT NULL,
+        length INTEGER NOT NULL, PRIMARY KEY (patient, is_later, file, offset)
+    ) WITHOUT ROWID;
 ";

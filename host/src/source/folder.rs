@@ -13,13 +13,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use ehi_core::{
     ResourceType, Timestamp,
     group::{self, Member},
-    population::PopulationBuilder,
+    population::{Population, PopulationBuilder},
 };
 use sha2::{Digest, Sha256};
 
 use super::{
     Block, Blocks, Snapshot, Source,
-    catalogue::{Catalogue, TO_THE_END},
+    blocks::PatientBlocks,
+    catalogue::{Catalogue, Filing, TO_THE_END},
     tombstone,
 };
 use crate::clock;
@@ -80,18 +81,21 @@ impl Folder {
         let mut catalogue = locked(&self.catalogue)?;
         if !catalogue.describes(&id)? {
             tracing::info!(files = files.len(), "reading the data folder");
-            catalogue.describe(&id, |filing| {
-                let mut buffer = Vec::new();
-                for file in &files {
-                    let mut reader = FileReader::open(&self.path, &file.name, 0)?;
-                    while let Some(offset) = reader.fill(&mut buffer, u64::MAX)? {
-                        filing(&file.name, offset, &buffer)?;
-                    }
-                }
-                Ok(())
-            })?;
+            catalogue.describe(&id, |filing| self.read_all(&files, filing))?;
         }
         Ok(UpToDate { catalogue, files, id })
+    }
+
+    /// Hands every block of the files on, in order.
+    fn read_all(&self, files: &[Seen], filing: &mut Filing<'_>) -> Result<()> {
+        let mut buffer = Vec::new();
+        for file in files {
+            let mut reader = FileReader::open(&self.path, &file.name, 0)?;
+            while let Some(offset) = reader.fill(&mut buffer, u64::MAX)? {
+                filing(&file.name, offset, &buffer)?;
+            }
+        }
+        Ok(())
     }
 
     fn has(&self, resource_type: &str, id: &str) -> Result<bool> {
@@ -177,6 +181,28 @@ impl Source for Folder {
     ) -> Result<Box<dyn Blocks>> {
         self.read(snapshot, transaction_time, from, |name| !tombstone::is_file(name))
     }
+
+    fn blocks_by_patient(
+        &self,
+        snapshot: &str,
+        transaction_time: Timestamp,
+        listed: Option<Population<'static>>,
+        from: Option<(&[u8], u64)>,
+    ) -> Result<Box<dyn Blocks>> {
+        let UpToDate { mut catalogue, files, id } = self.up_to_date()?;
+        if id != snapshot {
+            bail!(CHANGED);
+        }
+        // Only an export that is organised by patient takes the time.
+        if !catalogue.describes_patients(&id)? {
+            tracing::info!(files = files.len(), "finding whose the resources of the data folder are");
+            let resources: Vec<_> = files.into_iter().filter(|file| !tombstone::is_file(&file.name)).collect();
+            catalogue.describe_patients(&id, &self.base_url, |filing| self.read_all(&resources, filing))?;
+        }
+        drop(catalogue);
+        let (path, catalogue) = (self.path.clone(), Arc::clone(&self.catalogue));
+        Ok(Box::new(PatientBlocks::new(path, catalogue, id, transaction_time, listed, from)?))
+    }
 }
 
 impl Folder {
@@ -259,7 +285,7 @@ impl Blocks for FolderBlocks {
                 Some(offset) => {
                     let name = reading.name.clone();
                     let cursor = name.clone().into_bytes();
-                    return Ok(Some(Block { name, cursor, offset, superseded }));
+                    return Ok(Some(Block { name, cursor, offset, superseded, begins: None }));
                 }
                 None => self.reader = None,
             }
@@ -267,39 +293,44 @@ impl Blocks for FolderBlocks {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        if identity(&list(&self.path)?) == self.snapshot { Ok(()) } else { bail!(CHANGED) }
+        check_unchanged(&self.path, &self.snapshot)
     }
 }
 
 impl Reading {
     /// Finds the next superseded line.
     fn look_ahead(&mut self, catalogue: &Mutex<Catalogue>, at: Timestamp) -> Result<()> {
-        let spot = locked(catalogue)?.superseded(&self.name, self.file.offset, at)?;
+        let spot = locked(catalogue)?.superseded(&self.name, self.file.offset, u64::MAX, at)?;
         self.superseded = spot.map(|spot| (spot.offset, spot.length));
         Ok(())
     }
 }
 
 /// Reads a file forward in blocks.
-struct FileReader {
+pub(super) struct FileReader {
     file: File,
     name: String,
     offset: u64,
 }
 
 impl FileReader {
-    fn open(folder: &Path, name: &str, offset: u64) -> Result<Self> {
+    pub(super) fn open(folder: &Path, name: &str, offset: u64) -> Result<Self> {
         let mut file = File::open(folder.join(name)).with_context(|| cannot_read(name))?;
         file.seek(SeekFrom::Start(offset)).with_context(|| cannot_read(name))?;
         Ok(Self { file, name: name.to_owned(), offset })
     }
 
+    /// Where the next block stands.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The next block, of at most `limit` bytes; its offset, or `None` at the end.
-    fn fill(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Option<u64>> {
+    pub(super) fn fill(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Option<u64>> {
         self.fill_whole(buffer, limit.min(BLOCK_BYTES))
     }
 
-    fn fill_whole(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Option<u64>> {
+    pub(super) fn fill_whole(&mut self, buffer: &mut Vec<u8>, limit: u64) -> Result<Option<u64>> {
         buffer.clear();
         let at = self.offset;
         let limit = if limit == TO_THE_END { u64::MAX } else { limit };
@@ -328,6 +359,11 @@ fn list(folder: &Path) -> Result<Vec<Seen>> {
     Ok(files)
 }
 
+/// An error if the files are no longer those of a snapshot.
+pub(super) fn check_unchanged(folder: &Path, snapshot: &str) -> Result<()> {
+    if identity(&list(folder)?) == snapshot { Ok(()) } else { bail!(CHANGED) }
+}
+
 fn identity(files: &[Seen]) -> String {
     let mut hash = Sha256::new();
     for Seen { name, bytes, changed } in files {
@@ -336,7 +372,7 @@ fn identity(files: &[Seen]) -> String {
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn locked(catalogue: &Mutex<Catalogue>) -> Result<MutexGuard<'_, Catalogue>> {
+pub(super) fn locked(catalogue: &Mutex<Catalogue>) -> Result<MutexGuard<'_, Catalogue>> {
     catalogue.lock().map_err(|_| anyhow!("the catalogue of the data folder is in an unknown state"))
 }
 

@@ -1,5 +1,6 @@
 //! Where resources come from.
 
+mod blocks;
 mod catalogue;
 mod folder;
 mod tombstone;
@@ -8,7 +9,7 @@ mod version;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use ehi_core::{ResourceType, Timestamp};
+use ehi_core::{ResourceType, Timestamp, population::Population};
 
 pub use folder::Folder;
 
@@ -46,6 +47,16 @@ pub trait Source: Send + Sync {
         transaction_time: Timestamp,
         from: Option<(&[u8], u64)>,
     ) -> Result<Box<dyn Blocks>>;
+
+    /// The same lines by patient: first those of none, then those of each patient's compartment, the Patient first, in the
+    /// order of ids; of the patients listed only, if there is a list. A line of several patients comes for each.
+    fn blocks_by_patient(
+        &self,
+        snapshot: &str,
+        transaction_time: Timestamp,
+        listed: Option<Population<'static>>,
+        from: Option<(&[u8], u64)>,
+    ) -> Result<Box<dyn Blocks>>;
 }
 
 /// The data at one moment.
@@ -79,4 +90,6 @@ pub struct Block {
     pub offset: u64,
     /// The block is one whole line, of which a newer version is exported.
     pub superseded: bool,
+    /// With it begins what is of that patient.
+    pub begins: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! The work of a job, as a host does it: begin, feed the sources to a writer, store and publish each file, finish.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use anyhow::{Context, Result, bail, ensure};
 use ehi_core::{
@@ -8,10 +8,10 @@ use ehi_core::{
     job::{Command, Epoch, PopulationWanted, Wants},
     manifest::{OutputFile, Section},
     pass::{PartitionTask, Pass, SetWanted},
-    plan::ExportPlan,
+    plan::{ExportPlan, Organize},
     population::PopulationBuilder,
     values::WriterEvent,
-    writer::{Checkpoint, Resume},
+    writer::{Checkpoint, Resume, patients_of},
 };
 use ehi_host::engine::WriterSession;
 use serde_json::{Value, json};
@@ -91,10 +91,18 @@ impl Player<'_> {
             return Ok(Attempt::Lost);
         }
         let from = run.task.checkpoint.clone();
-        for segment in segments(self.case, &run.task, run.export, from.as_ref())? {
+        let segments = if plan.organize == Organize::ByPatient && run.task.pass == Pass::Main {
+            blocks(self.case, &plan, from.as_ref())?
+        } else {
+            segments(self.case, &run.task, run.export, from.as_ref())?
+        };
+        for segment in segments {
+            if segment.begins_block {
+                session.begin_block(&segment.name)?;
+            }
             if segment.superseded {
                 // An empty block ends the source before this one, should its last line lack the line end.
-                session.write_lines(&[], segment.name, segment.name.as_bytes(), segment.offset)?;
+                session.write_lines(&[], &segment.name, segment.name.as_bytes(), segment.offset)?;
                 if self.drain(run, &mut *session)? == Attempt::Lost {
                     return Ok(Attempt::Lost);
                 }
@@ -155,13 +163,13 @@ impl Player<'_> {
         let mut found = Vec::new();
         for segment in segments(self.case, task, export, None)? {
             if segment.superseded {
-                session.write_lines(&[], segment.name, segment.name.as_bytes(), segment.offset)?;
+                session.write_lines(&[], &segment.name, segment.name.as_bytes(), segment.offset)?;
                 collect(&mut *session, &mut found)?;
                 session.supersede_next_line()?;
             }
-            let (mut rest, mut offset) = (segment.bytes, segment.offset);
+            let (mut rest, mut offset) = (segment.bytes.as_ref(), segment.offset);
             while !rest.is_empty() {
-                let consumed = session.write_lines(rest, segment.name, segment.name.as_bytes(), offset)?.consumed;
+                let consumed = session.write_lines(rest, &segment.name, segment.name.as_bytes(), offset)?.consumed;
                 collect(&mut *session, &mut found)?;
                 rest = rest.get(consumed..).context("more was taken than given")?;
                 offset += consumed as u64;
@@ -180,14 +188,14 @@ impl Player<'_> {
         segment: &Segment<'_>,
     ) -> Result<Attempt> {
         let blocks = match &mut self.cuts {
-            Some(cuts) => cuts.cut(segment.bytes),
-            None => vec![segment.bytes],
+            Some(cuts) => cuts.cut(&segment.bytes),
+            None => vec![segment.bytes.as_ref()],
         };
         let mut offset = segment.offset;
         for block in blocks {
             let mut rest = block;
             loop {
-                let progress = session.write_lines(rest, segment.name, segment.name.as_bytes(), offset)?;
+                let progress = session.write_lines(rest, &segment.name, segment.name.as_bytes(), offset)?;
                 let (consumed, drain_first) = (progress.consumed, progress.drain_first);
                 self.transcript.note(PROGRESS, json!({ "consumed": consumed, "drainFirst": drain_first }));
                 if self.drain(run, session)? == Attempt::Lost {
@@ -217,11 +225,21 @@ impl Player<'_> {
                 WriterEvent::Append { file, bytes } => {
                     run.open.get_mut(&file).context("an append to no open file")?.bytes.extend(bytes);
                 }
-                WriterEvent::Close { file, count, bytes, sha256, checkpoint } => {
+                WriterEvent::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => {
                     let open = run.open.remove(&file).context("no such file is open")?;
                     let key = format!("{}/{}/{}", run.id, run.epoch.0, open.name);
                     let OpenFile { section, resource_type, name, content_type, bytes: content } = open;
-                    let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
+                    let row = OutputFile {
+                        section,
+                        resource_type,
+                        name,
+                        key,
+                        content_type,
+                        count,
+                        bytes,
+                        sha256,
+                        continues_in_file,
+                    };
                     self.publish(run, row, content, checkpoint)?;
                     if run.is_lost() {
                         return Ok(Attempt::Lost);
@@ -303,11 +321,48 @@ struct OpenFile {
 
 /// Bytes of a source that are fed in one go.
 struct Segment<'s> {
-    name: &'s str,
+    name: Cow<'s, str>,
     offset: u64,
-    bytes: &'s [u8],
+    bytes: Cow<'s, [u8]>,
     /// Whether its first line is superseded.
     superseded: bool,
+    /// Whether it is the block of the patient whose id is its name.
+    begins_block: bool,
+}
+
+/// The lines of the sources by patient, from the checkpoint on: nobody's first. The cursor is the patient's id.
+fn blocks(case: &Case, plan: &ExportPlan, from: Option<&Checkpoint>) -> Result<Vec<Segment<'static>>> {
+    let mut blocks: BTreeMap<String, (Vec<u8>, Vec<u8>)> = BTreeMap::new();
+    for (name, source) in &case.sources {
+        for line in source.lines().into_iter().filter(|_| !is_of_tombstones(name)) {
+            let mut patients = patients_of(line, &plan.definitions(), &plan.base_url);
+            let is_patient = line.starts_with(br#"{"resourceType":"Patient""#);
+            if patients.is_empty() {
+                patients.insert(String::new());
+            }
+            for patient in patients {
+                let (first, rest) = blocks.entry(patient).or_default();
+                if is_patient { first } else { rest }.extend_from_slice(line);
+            }
+        }
+    }
+    let mut segments = Vec::new();
+    for (patient, (first, rest)) in blocks {
+        let from = match from.map(|checkpoint| &checkpoint.resume) {
+            Some(Resume::At { source, .. }) if patient < *source => continue,
+            Some(Resume::At { source, offset, .. }) if patient == *source => usize::try_from(*offset)?,
+            Some(Resume::At { .. } | Resume::Start) | None => 0,
+        };
+        let lines = [first, rest].concat();
+        let bytes = lines.get(from..).context("a checkpoint outside its block")?.to_vec();
+        if !bytes.is_empty() {
+            let begins_block = !patient.is_empty();
+            ensure!(!begins_block || from == 0, "a checkpoint within a block");
+            let (name, bytes, offset) = (Cow::Owned(patient), Cow::Owned(bytes), from as u64);
+            segments.push(Segment { name, offset, bytes, superseded: false, begins_block });
+        }
+    }
+    Ok(segments)
 }
 
 /// The sources of a partition from the checkpoint on, cut before each superseded line. The cursor is the source's name.
@@ -342,7 +397,8 @@ fn segments<'c>(
         let ends = starts.keys().copied().skip(1).chain([offset]);
         for ((start, superseded), end) in starts.iter().zip(ends).filter(|((start, _), end)| *start < end) {
             let bytes = source.bytes().get(*start..end).context("a checkpoint outside its source")?;
-            segments.push(Segment { name, offset: *start as u64, bytes, superseded: *superseded });
+            let (name, bytes, offset) = (Cow::Borrowed(name.as_str()), Cow::Borrowed(bytes), *start as u64);
+            segments.push(Segment { name, offset, bytes, superseded: *superseded, begins_block: false });
         }
     }
     Ok(segments)

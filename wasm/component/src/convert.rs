@@ -78,7 +78,8 @@ pub(crate) fn command(command: wit::Command) -> Converted<Command> {
 }
 
 pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
-    let wit::OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 } = file;
+    let wit::OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file } =
+        file;
     let known = |name: String| Definitions::R4.resource_type(&name).ok_or("not a resource type");
     let resource_type = resource_type.map(known).transpose()?;
     let section = match section {
@@ -87,13 +88,23 @@ pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         wit::Section::Error => Section::Error,
         wit::Section::Attachment => Section::Attachment,
     };
-    Ok(OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 })
+    Ok(OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file })
 }
 
 pub(crate) fn from_file(file: OutputFile) -> wit::OutputFile {
-    let OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 } = file;
+    let OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file } = file;
     let resource_type = resource_type.map(|name| name.to_string());
-    wit::OutputFile { section: from_section(section), resource_type, name, key, content_type, count, bytes, sha256 }
+    wit::OutputFile {
+        section: from_section(section),
+        resource_type,
+        name,
+        key,
+        content_type,
+        count,
+        bytes,
+        sha256,
+        continues_in_file,
+    }
 }
 
 pub(crate) fn from_section(section: Section) -> wit::Section {

@@ -108,6 +108,10 @@ impl GuestWriter for WriterCell {
         self.0.borrow_mut().supersede_next_line().map_err(text)
     }
 
+    fn begin_block(&self, patient: String) -> Converted<()> {
+        self.0.borrow_mut().begin_block(&patient).map_err(text)
+    }
+
     fn finish(&self) {
         self.0.borrow_mut().finish();
     }
@@ -124,13 +128,16 @@ impl GuestWriter for WriterCell {
             }),
             writer::Output::Append { file, bytes } => Output::Append((file, bytes.to_vec())),
             writer::Output::Found { bytes } => Output::Found(bytes.to_vec()),
-            writer::Output::Close { file, count, bytes, sha256, checkpoint } => Output::Close(Closed {
-                file,
-                count,
-                bytes,
-                sha256: sha256.map(str::to_owned),
-                checkpoint: convert::opaque(checkpoint),
-            }),
+            writer::Output::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => {
+                Output::Close(Closed {
+                    file,
+                    count,
+                    bytes,
+                    sha256: sha256.map(str::to_owned),
+                    continues_in_file: continues_in_file.map(str::to_owned),
+                    checkpoint: convert::opaque(checkpoint),
+                })
+            }
         })
     }
 

@@ -52,6 +52,8 @@ export interface ManifestHead {
   transactionTime: Instant;
   request: string;
   requiresAccessToken: boolean;
+  /** `outputOrganizedBy` */
+  outputOrganizedBy?: string;
   /** What stands before a file's name in its URL, with the final `/`; empty for names relative to the manifest. */
   filesUrl: string;
   extension?: Record<string, string>;
@@ -77,5 +79,7 @@ export interface OutputFile {
   bytes: number;
   /** SHA-256 in hexadecimal, if one was taken. */
   sha256?: string | null;
+  /** The name of the file in which the last block goes on, if that is split. */
+  continuesInFile?: string;
 }
 "#;

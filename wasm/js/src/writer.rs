@@ -77,6 +77,16 @@ impl Writer {
         Ok(self.0.supersede_next_line()?)
     }
 
+    /// Begins the block of a patient, where output is organised by patient: the lines from here on are those of the
+    /// patient's compartment, the Patient first.
+    #[wasm_bindgen(js_name = beginBlock)]
+    pub fn begin_block(
+        &mut self,
+        #[wasm_bindgen(unchecked_param_type = "string")] patient: &JsValue,
+    ) -> Result<(), Error> {
+        Ok(self.0.begin_block(&text(patient, "a patient's id")?)?)
+    }
+
     /// What to do next; `null` when more input is needed, or when after `finish` nothing is left.
     #[wasm_bindgen(js_name = pollOutput, unchecked_return_type = "WriterEvent | null")]
     pub fn poll_output(&mut self) -> Result<JsValue, Error> {
@@ -197,7 +207,7 @@ export type WriterEvent = OneOf<{
   /** Push them to the `SetBuilder` of the set that is being made. They are yours, and belong to no file. */
   found: { bytes: Uint8Array };
   /** It is complete: store it whole, then publish its row with the checkpoint. */
-  close: { file: number; count: number; bytes: number; sha256: string | null; checkpoint: Checkpoint };
+  close: { file: number; count: number; bytes: number; sha256: string | null; continuesInFile?: string; checkpoint: Checkpoint };
 }>;
 
 /** Where a writer stands when a file is closed, so that another can go on. */

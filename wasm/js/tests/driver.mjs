@@ -75,6 +75,10 @@ const operations = {
     if (event?.found) return [json({ found: {} }), event.found.bytes];
     return [json(event), ""];
   },
+  writer_begin_block: (patient) => {
+    present.writer.beginBlock(text(patient));
+    return [];
+  },
   writer_finish: () => {
     present.writer.finish();
     return [];

@@ -25,6 +25,7 @@ fn address(head: ManifestHead, job: &Job, name: &str) -> String {
         count: 1,
         bytes: 10,
         sha256: None,
+        continues_in_file: None,
         content_type: None,
     };
     let mut manifest = Vec::new();

@@ -102,6 +102,11 @@ impl<'p> Selector<'p> {
         Ok(Self { types, index, table, head, time, patients, validation, scratch: Cell::default() })
     }
 
+    /// Whether that patient is part of the export.
+    pub(super) fn lists(&self, patient: &str) -> bool {
+        self.patients.lists(patient)
+    }
+
     /// The rule of the type of that name.
     fn rule(&self, name: &str) -> Option<&TypeRule> {
         let of = |number: u32| usize::try_from(number).ok().and_then(|number| self.types.get(number));

@@ -61,6 +61,14 @@ impl<'p> Patients<'p> {
         Ok(Self { who, export_shared: plan.export_shared, base_url: plan.base_url.clone() })
     }
 
+    /// Whether that patient is part of the export.
+    pub(super) fn lists(&self, id: &str) -> bool {
+        match &self.who {
+            Who::Whatever | Who::All => true,
+            Who::Listed(population) => population.contains(id),
+        }
+    }
+
     /// Notes a resource's own id. Whether it may still belong.
     pub(super) fn take_id(&self, rule: &PatientRule, id: &str, belonging: &mut Belonging) -> bool {
         if matches!(rule, PatientRule::OwnId) {
@@ -105,11 +113,7 @@ impl<'p> Patients<'p> {
     }
 
     fn note(&self, id: &str, belonging: &mut Belonging) {
-        let is_listed = match &self.who {
-            Who::Whatever | Who::All => true,
-            Who::Listed(population) => population.contains(id),
-        };
-        if is_listed { belonging.has_listed = true } else { belonging.has_unlisted = true }
+        if self.lists(id) { belonging.has_listed = true } else { belonging.has_unlisted = true }
     }
 }
 

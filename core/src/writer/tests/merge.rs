@@ -49,12 +49,23 @@ fn take(writer: &mut Writer<'_>, partition: u32, open: &mut Open, written: &mut 
                 open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
             }
             Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
-            Output::Close { file, count, bytes, sha256, .. } => {
+            Output::Close { file, count, bytes, sha256, continues_in_file, .. } => {
+                let continues_in_file = continues_in_file.map(str::to_owned);
                 let (section, resource_type, name, content) = open.remove(&file).unwrap();
                 let (key, sha256) = (format!("{partition}/{name}"), sha256.map(str::to_owned));
                 written.bytes.insert(name.clone(), content);
                 let content_type = None;
-                written.rows.push(OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 });
+                written.rows.push(OutputFile {
+                    section,
+                    resource_type,
+                    name,
+                    key,
+                    content_type,
+                    count,
+                    bytes,
+                    sha256,
+                    continues_in_file,
+                });
             }
         }
     }

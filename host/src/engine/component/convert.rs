@@ -75,7 +75,8 @@ pub(super) fn from_command(command: &Command) -> Converted<wit::Command> {
 }
 
 pub(super) fn from_file(file: &OutputFile) -> wit::OutputFile {
-    let OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 } = file.clone();
+    let OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file } =
+        file.clone();
     let section = match section {
         Section::Output => wit::Section::Output,
         Section::Deleted => wit::Section::Deleted,
@@ -91,6 +92,7 @@ pub(super) fn from_file(file: &OutputFile) -> wit::OutputFile {
         count,
         bytes,
         sha256,
+        continues_in_file,
     }
 }
 
@@ -185,15 +187,25 @@ pub(super) fn event(output: data::Output) -> Converted<WriterEvent> {
         }
         data::Output::Append((file, bytes)) => WriterEvent::Append { file, bytes },
         data::Output::Found(bytes) => WriterEvent::Found { bytes },
-        data::Output::Close(data::Closed { file, count, bytes, sha256, checkpoint }) => {
-            WriterEvent::Close { file, count, bytes, sha256, checkpoint: from_json(&checkpoint)? }
+        data::Output::Close(data::Closed { file, count, bytes, sha256, continues_in_file, checkpoint }) => {
+            let checkpoint = from_json(&checkpoint)?;
+            WriterEvent::Close { file, count, bytes, sha256, continues_in_file, checkpoint }
         }
     })
 }
 
 fn file(file: wit::OutputFile) -> Converted<OutputFile> {
-    let wit::OutputFile { section: of, resource_type: name_of_type, name, key, content_type, count, bytes, sha256 } =
-        file;
+    let wit::OutputFile {
+        section: of,
+        resource_type: name_of_type,
+        name,
+        key,
+        content_type,
+        count,
+        bytes,
+        sha256,
+        continues_in_file,
+    } = file;
     Ok(OutputFile {
         section: section(of),
         resource_type: name_of_type.as_deref().map(resource_type).transpose()?,
@@ -203,6 +215,7 @@ fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         count,
         bytes,
         sha256,
+        continues_in_file,
     })
 }
 
