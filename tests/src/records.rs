@@ -1,9 +1,13 @@
 //! Small records, for tests that know every byte of them, and the names of what came out.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// The line of a resource with these members besides its type and id.
 pub fn resource(resource_type: &str, id: &str, members: Value) -> String {
@@ -99,4 +103,32 @@ pub fn all_lines(folder: &Path) -> Vec<String> {
     paths.sort();
     let texts = paths.iter().map(|path| fs::read_to_string(path).expect("UTF-8"));
     texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// Settings of a server that leaves the links of attachments: those that it serves are other addresses in each export.
+pub fn linking() -> NamedTempFile {
+    let file = NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), r#"{"attachments":"link"}"#).expect("the file is written");
+    file
+}
+
+/// Exported lines as they are stored, where links were left: URLs of attachments are made absolute in an export
+/// (BD-ATT-02), and the Binary of a patient is a DocumentReference with its content (BD-KICK-11).
+pub fn as_stored(exported: Vec<String>, base: &str, stored: &[String]) -> Vec<String> {
+    let binaries: BTreeMap<String, &String> =
+        stored.iter().filter(|line| line.contains(r#""Binary""#)).map(|line| (name(&parse(line)), line)).collect();
+    let absolute = format!(r#""url":"{base}/Binary/"#);
+    let restore = |line: String| {
+        let resource = parse(&line);
+        let Some(id) = name(&resource).strip_prefix("DocumentReference/binary-").map(str::to_owned) else {
+            return line.replace(&absolute, r#""url":"Binary/"#);
+        };
+        let binary = binaries[&format!("Binary/{id}")];
+        let (attachment, content) = (&resource["content"][0]["attachment"], parse(binary));
+        for member in ["contentType", "data"] {
+            assert_eq!(attachment[member], content[member], "{member} of Binary/{id}");
+        }
+        binary.clone()
+    };
+    exported.into_iter().map(restore).collect()
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Output};
 
 use ehi_tests::{
-    records::{all_lines, folder, patient, ward},
+    records::{all_lines, folder, linking, patient, ward},
     server::{Server, run_ehi, sample},
 };
 use serde_json::Value;
@@ -171,7 +171,8 @@ fn both_engines_write_the_same_files_at_every_level() {
 #[test]
 fn a_folder_receives_what_a_client_would() {
     let data = sample(10, 2);
-    let server = Server::start(data.path(), &["--shard-resources", "50"]);
+    let links = linking();
+    let server = Server::start(data.path(), &["--shard-resources", "50", "--config", links.path().to_str().unwrap()]);
     for (level, target) in [
         ("system", "$export"),
         ("patient", "Patient/$export"),
@@ -179,7 +180,8 @@ fn a_folder_receives_what_a_client_would() {
         ("patient/pat-000002", "Patient/pat-000002/$export"),
     ] {
         let out = TempDir::new().unwrap();
-        let output = export(data.path(), out.path(), &["--level", level, "--shard-resources", "50"]);
+        let flags = ["--level", level, "--shard-resources", "50", "--base-url", &server.base];
+        let output = export(data.path(), out.path(), &flags);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let mut files = contents(out.path());
         files.remove("manifest.json");

@@ -1,7 +1,7 @@
 //! Output files: how they are fetched, and that every resource is in them as it is stored.
 
 use ehi_tests::{
-    records::{all_lines, folder, names, observation, parse, patient, resource, set},
+    records::{all_lines, as_stored, folder, linking, names, observation, parse, patient, resource, set},
     requirement,
     server::{Server, data, sample},
 };
@@ -221,8 +221,9 @@ fn numbers_and_everything_else_pass_byte_for_byte() {
 #[test]
 fn a_whole_sample_passes_byte_for_byte() {
     let data = sample(12, 4);
-    let server = Server::start(data.path(), &["--shard-resources", "100"]);
-    let mut exported = server.exported("$export");
+    let links = linking();
+    let server = Server::start(data.path(), &["--shard-resources", "100", "--config", links.path().to_str().unwrap()]);
+    let mut exported = as_stored(server.exported("$export"), &server.base, &all_lines(data.path()));
     let mut stored = all_lines(data.path());
     exported.sort();
     stored.sort();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use ehi_tests::{
     http::Reply,
-    records::{names, set, ward},
+    records::{linking, names, set, ward},
     requirement,
     server::{KICK_OFF_HEADERS, MANY_FILES, POLL_INTERVAL, Server, sample},
 };
@@ -117,7 +117,8 @@ fn get_is_for_the_editions_up_to_3_0() {
 #[test]
 fn get_and_post_ask_for_the_same() {
     let data = sample(8, 3);
-    let server = Server::start(data.path(), &[]);
+    let links = linking();
+    let server = Server::start(data.path(), &["--config", links.path().to_str().unwrap()]);
     let string = |name: &str, value: &str| json!({ "name": name, "valueString": value });
     let since = "2022-06-01T00:00:00+02:00";
     for (level, query, parameters) in [

@@ -388,6 +388,12 @@ struct Desk<'d, 'p> {
     line_bytes_max: usize,
 }
 
+/// What else a selected resource must meet.
+struct Rules<'w> {
+    vetoes: &'w Vetoes,
+    blocks: Option<&'w mut Blocks>,
+}
+
 impl<'p> Work<'p> {
     fn new(
         plan: &ExportPlan,
@@ -450,12 +456,14 @@ impl<'p> Work<'p> {
                     shards.report(&report::malformed(place, problem), place);
                 } else {
                     let desk = Desk { sets, shards, line_bytes_max };
-                    settle(judged, text, desk, place, superseded, vetoes, blocks.as_deref_mut(), pen);
+                    let rules = Rules { vetoes, blocks: blocks.as_deref_mut() };
+                    settle(judged, text, desk, place, superseded, rules, pen);
                 }
             }
             Self::Binaries { selector, binaries, vetoes, pen } => {
                 let judged = binaries.judge_found(selector, text, sets);
-                settle(judged, text, Desk { sets, shards, line_bytes_max }, place, superseded, vetoes, None, pen);
+                let desk = Desk { sets, shards, line_bytes_max };
+                settle(judged, text, desk, place, superseded, Rules { vetoes, blocks: None }, pen);
             }
             Self::Collect(..) | Self::Find(..) | Self::Accompany { .. } | Self::Contents(..) if superseded => {}
             Self::Find(finder, vetoes) => {
@@ -505,11 +513,11 @@ fn settle(
     desk: Desk<'_, '_>,
     place: &Place<'_>,
     superseded: bool,
-    vetoes: &Vetoes,
-    blocks: Option<&mut Blocks>,
+    rules: Rules<'_>,
     pen: &mut Pen,
 ) {
     let Desk { sets, shards, .. } = desk;
+    let Rules { vetoes, blocks } = rules;
     let Judged { verdict, line, is_document } = judged;
     let withheld = match &verdict {
         Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => {

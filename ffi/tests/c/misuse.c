@@ -64,7 +64,7 @@ static void expect_outputs_untouched(void) {
 
 /* What the tests start from. */
 static const char *CONFIG = "{\"baseUrl\":\"https://ehr.example/fhir\",\"auth\":\"none\"}";
-static const char *HEAD = "{\"method\":\"GET\",\"target\":\"/fhir/$export\",\"headers\":[]}";
+static const char *HEAD = "{\"method\":\"GET\",\"target\":\"/fhir/$export?_type=Patient\",\"headers\":[]}";
 static const char *OPEN = "\"open\"";
 static const char *FACTS = "{\"activeJobs\":0}";
 static const char *ENTROPY = "sixteen random b";
