@@ -11,6 +11,7 @@ use crate::{
     endpoint::{Decision, Route},
     http::{Body, Request, Response},
     kick_off::Facts,
+    pass::Pass,
 };
 
 fn at(seconds: u64) -> Timestamp {
@@ -352,7 +353,7 @@ fn status_travels_beside_the_answer_if_the_client_asks_for_it() {
 }
 
 #[test]
-fn a_record_of_the_first_version_is_read_and_of_a_newer_one_refused() {
+fn records_of_older_versions_are_read_and_of_a_newer_one_refused() {
     let first = include_str!("golden/record-1.json").trim_end();
     let job = Job::decode(first).unwrap();
     assert_eq!((job.state(), job.wants("h", at(0))), (State::Running, job.wants("h", at(0))));
@@ -361,6 +362,10 @@ fn a_record_of_the_first_version_is_read_and_of_a_newer_one_refused() {
     assert!(partitions[0].checkpoint.is_some());
     let again = Job::decode(&job.encode()).unwrap();
     assert_eq!(again, job);
+    // An export that was asked for before a patient's Binaries were exported stays what it was.
+    let second = Job::decode(include_str!("golden/record-2.json").trim_end()).unwrap();
+    assert_eq!((second.state(), second.plan().passes()), (State::AwaitingPatient, vec![Pass::Main, Pass::Context]));
+    assert_eq!(Job::decode(&second.encode()).unwrap(), second);
     let newer = first.replacen("\"version\":1", "\"version\":99", 1);
     assert_eq!(Job::decode(&newer), Err(JobMisuse::TooNew));
     assert_eq!(Job::decode(&first.replacen("\"version\":1", "\"version\":0", 1)), Err(JobMisuse::Unreadable));
