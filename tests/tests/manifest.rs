@@ -22,7 +22,9 @@ fn the_transaction_time_is_when_the_data_were_looked_at() {
     let after = server.get("metadata");
     let time = manifest["transactionTime"].as_str().expect("a string");
     let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    assert!(["0000-00-00T00:00:00.000Z", "0000-00-00T00:00:00Z"].contains(&shape.as_str()), "{time} is no instant");
+    // No digit stands for nothing: `.280` is written `.28`.
+    let fraction = shape.strip_prefix("0000-00-00T00:00:00").and_then(|rest| rest.strip_suffix('Z'));
+    assert!(["", ".0", ".00", ".000"].map(Some).contains(&fraction), "{time} is no instant");
     let seconds = |reply: &Reply| date(reply.header("date").expect("Date")).expect("a date");
     let instant = seconds_of(time);
     assert!((seconds(&before)..=seconds(&after)).contains(&instant), "{time}");
