@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An edition of the Bulk Data Access implementation guide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Edition {
     /// 1.0.1 (STU1).
     #[serde(rename = "1.0.1")]

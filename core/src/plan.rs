@@ -134,6 +134,7 @@ pub enum Provenance {
 
 /// Which resources outside the Patient compartment accompany those inside that refer to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Supporting {
     /// None.
@@ -141,7 +142,7 @@ pub enum Supporting {
     Off,
     /// Those of these types. US Core's profiles refer to Practitioner, PractitionerRole, Organization, Location,
     /// Medication and Device.
-    Types(BTreeSet<ResourceType>),
+    Types(#[cfg_attr(feature = "schema", schemars(with = "BTreeSet<String>"))] BTreeSet<ResourceType>),
     /// Those of all types.
     All,
 }

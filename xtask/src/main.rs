@@ -5,6 +5,7 @@ mod bench;
 mod command;
 mod committed;
 mod component;
+mod configuration;
 mod data;
 mod demo;
 mod deny;
@@ -26,6 +27,7 @@ use clap::{Parser, Subcommand};
 
 use bench::BenchArgs;
 use component::ComponentArgs;
+use configuration::ConfigurationArgs;
 use demo::DemoArgs;
 use generate::GenArgs;
 use header::HeaderArgs;
@@ -72,6 +74,9 @@ enum Task {
 
     /// Generate the C header ffi/include/ehi.h
     Header(HeaderArgs),
+
+    /// Write docs/configuration.md and its JSON schema from the settings that core reads
+    Configuration(ConfigurationArgs),
 
     /// Generate the tables in core/data from the official definitions of FHIR R4
     ///
@@ -123,6 +128,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Component(args) => component::run(&workspace, &args),
         Task::Js => js::run(&workspace),
         Task::Header(args) => header::run(&workspace, &args),
+        Task::Configuration(args) => configuration::run(&workspace, &args),
         Task::Gen(args) => generate::run(&workspace, &args),
         Task::Requirements(args) => requirements::run(&workspace, &args),
         Task::Data => data::run(&workspace),

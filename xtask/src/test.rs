@@ -10,7 +10,7 @@ use clap::Args;
 use crate::committed::Mode;
 use crate::generate::{self, Checked};
 use crate::workspace::Workspace;
-use crate::{agreement, command, component, data, deny, header, js, requirements, setup, wasm};
+use crate::{agreement, command, component, configuration, data, deny, header, js, requirements, setup, wasm};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
@@ -47,12 +47,13 @@ enum Outcome {
 }
 
 /// The cheap and the likely to fail stand first. What the tests load is built before them.
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     step("set-up", true, |workspace| setup::run(workspace).map(passed)),
     step("format", true, format),
     step("lints", true, host_lints),
     step("lints of the wasm crates", false, wasm_lints),
     step("generated data", false, generated_data),
+    step("configuration", true, |workspace| configuration::generate(workspace, Mode::Check).map(passed)),
     step("C header", true, |workspace| header::generate(workspace, Mode::Check).map(passed)),
     step("libraries and programs", true, build),
     step("component", true, component),

@@ -11,6 +11,7 @@ use crate::kick_off::{Level, Operation};
 
 /// The roles and permissions of a deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Roles {
     /// Ready sets of roles that are known here.
@@ -23,6 +24,7 @@ pub struct Roles {
 
 /// What one role or permission allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Role {
     /// Which operations.
@@ -33,6 +35,7 @@ pub struct Role {
 
 /// Whose data. None includes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
     /// Everything that the system has: `[base]/$export`.
@@ -51,6 +54,7 @@ pub enum Reach {
 
 /// A ready set of roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// The roles and permissions of Smile CDR that start exports.

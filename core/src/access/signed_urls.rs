@@ -16,21 +16,25 @@ use crate::{Sensitive, http::Target, job::JobId, time::Timestamp};
 /// How file addresses are signed. The keys are secrets of the deployment, handed in with its configuration and never stored
 /// with a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct SignedUrls {
     /// Newest first: the first signs, all of them verify, so that keys can be changed while addresses are out.
     pub keys: Vec<UrlKey>,
     /// How long an address opens, in seconds; a client that is slower asks for the manifest again.
+    #[cfg_attr(feature = "schema", schemars(default = "default_seconds"))]
     pub seconds: u64,
 }
 
 /// A key that signs file addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UrlKey {
     /// Its name in addresses: up to 16 letters and digits.
     pub id: String,
     /// 32 to 64 bytes from a cryptographic source of randomness, in hexadecimal.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub secret: Sensitive<String>,
 }
 

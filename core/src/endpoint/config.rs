@@ -21,6 +21,7 @@ use crate::{
 
 /// What a deployment decides. Every member but `baseUrl` and `auth` has a default; unknown members are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EndpointConfig {
     /// The FHIR base, absolute, without a final `/`: `https://ehr.example/fhir`.
@@ -121,6 +122,7 @@ pub struct EndpointConfig {
 
 /// Who is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Auth {
     /// Anyone who can reach the address.
@@ -131,6 +133,7 @@ pub enum Auth {
 
 /// Who may ask for the status and the files of an export, if scopes and roles cover it. Only who started it removes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Downloads {
     /// The client that started it.
@@ -144,6 +147,7 @@ pub enum Downloads {
 
 /// How `$ehi-export` is offered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EhiConfig {
     /// Where the format of what is not FHIR is documented publicly, absolute (EHI-MAN-01).
@@ -152,6 +156,7 @@ pub struct EhiConfig {
 
 /// A parameter of the deployment's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VendorParameter {
     /// Of which operations.
@@ -163,6 +168,7 @@ pub struct VendorParameter {
 
 /// What becomes of the URLs of Attachments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AttachmentPolicy {
     /// A relative one is made absolute below the base, where this deployment must have it (BD-ATT-02). Nothing else is

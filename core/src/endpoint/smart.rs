@@ -10,6 +10,7 @@ use crate::http::Response;
 
 /// The authorisation server of a deployment, as it is told to clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SmartConfig {
     /// `token_endpoint`. All URLs are absolute.

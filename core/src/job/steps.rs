@@ -17,6 +17,7 @@ use crate::{
 
 /// What people do about exports, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StepsConfig {
     /// The form that a patient fills in first.
@@ -31,6 +32,7 @@ pub struct StepsConfig {
 
 /// A form that a patient fills in, on a page of the deployment's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PatientForm {
     /// The absolute address of the page; `{job}` stands for the job's id.
@@ -44,6 +46,7 @@ pub struct PatientForm {
 
 /// A step that someone takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepConfig {
     /// Its name, by which it is approved.
@@ -59,6 +62,7 @@ pub struct StepConfig {
 
 /// Why a step may be rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RejectionCode {
     /// By which staff name it.
