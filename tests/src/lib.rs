@@ -1,4 +1,4 @@
-//! What the tests of all faces share: a running server, a plain HTTP client, small records, cases, requirements, cut
+//! What the tests of all faces share: a running server, a plain HTTP client, small records, cases, requirements, tokens, cut
 //! input.
 
 pub mod cases;
@@ -9,3 +9,4 @@ pub mod proxy;
 pub mod records;
 pub mod requirement;
 pub mod server;
+pub mod tokens;

@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -24,6 +25,8 @@ pub struct Server {
     /// `http://host:port/fhir`
     pub base: String,
     state: PathBuf,
+    /// The access token that requests carry.
+    token: Mutex<Option<String>>,
     _own_state: Option<TempDir>,
 }
 
@@ -53,13 +56,38 @@ impl Server {
             panic!("ehi serve did not start: {line}{log}");
         };
         let address = base.trim_start_matches("http://").trim_end_matches("/fhir").to_owned();
-        Self { child, address, base: base.to_owned(), state: state.to_owned(), _own_state: None }
+        let token = Mutex::new(None);
+        Self { child, address, base: base.to_owned(), state: state.to_owned(), token, _own_state: None }
+    }
+
+    /// Starts one that knows those tokens, with those settings if there are any.
+    pub fn start_with_tokens(data: &Path, tokens: &Path, settings: Option<&Path>, arguments: &[&str]) -> Self {
+        let mut all = vec!["--auth", "tokens", "--tokens", tokens.to_str().expect("UTF-8")];
+        if let Some(settings) = settings {
+            all.extend(["--config", settings.to_str().expect("UTF-8")]);
+        }
+        all.extend(arguments);
+        Self::start(data, &all)
+    }
+
+    /// Requests carry that access token from now on.
+    pub fn bear(&self, token: &str) {
+        *self.token.lock().expect("no test panics with it") = Some(token.to_owned());
+    }
+
+    /// Requests carry no access token from now on.
+    pub fn bear_none(&self) {
+        *self.token.lock().expect("no test panics with it") = None;
     }
 
     /// Sends a request; `target` is below `/fhir` unless it starts with a slash.
     pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/fhir/{target}") };
-        http::send(&self.address, method, &target, headers, body.as_bytes()).expect("an answer")
+        let token = self.token.lock().expect("no test panics with it").clone();
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let own = authorization.as_deref().map(|value| ("Authorization", value));
+        let headers: Vec<_> = headers.iter().copied().chain(own).collect();
+        http::send(&self.address, method, &target, &headers, body.as_bytes()).expect("an answer")
     }
 
     /// GET with what a Bulk Data client sends.

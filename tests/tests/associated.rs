@@ -138,7 +138,9 @@ fn supporting_resources_come_if_the_deployment_says_so() {
     assert!(of_type("Organization", &written).is_empty() && of_type("PractitionerRole", &written).is_empty());
     let filtered = exported(&server, "Group/one/$export?_typeFilter=Practitioner%3F_id%3Dnone");
     assert_eq!(of_type("Practitioner", &filtered), ["d1"], "context is exempt from the filter");
-    requirement!(server, "BD-TYPE-06", "BD-SINCE-05", "BD-TF-18");
+    let documentation = server.get("metadata").json()["rest"][0]["documentation"].to_string();
+    assert!(documentation.contains("that exported ones refer to are added"), "{documentation}");
+    requirement!(server, "BD-TYPE-05", "BD-TYPE-06", "BD-SINCE-05", "BD-TF-18", "BD-KICK-10");
 
     let (_folder, listed) = with_settings(&json!({ "supporting": { "types": ["Practitioner"] } }));
     let server = Server::start(data.path(), &["--config", &listed]);
@@ -227,5 +229,5 @@ fn deletions_since_then_are_listed_and_what_is_there_again_is_not() {
     assert!(manifest["deleted"].as_array().is_none_or(Vec::is_empty), "nothing was asked since");
     let server_log = server.log();
     assert!(!server_log.contains("\"deletedAt\""));
-    requirement!(server, "BD-MAN-22", "BD-MAN-24", "BD-MAN-25");
+    requirement!(server, "BD-MAN-21", "BD-MAN-22", "BD-MAN-23", "BD-MAN-24", "BD-MAN-25");
 }

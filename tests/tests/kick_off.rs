@@ -289,6 +289,7 @@ fn posted_parameters_have_the_types_that_the_guides_give_them() {
         assert_eq!(reply.status, 400);
         assert!(reply.outcome().starts_with("unknown parameter"), "{}", reply.outcome());
     }
+    requirement!(server, "BD-KICK-20");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     engine::{Component, ComponentLimits},
     export::Exporter,
     files::Files,
-    serve::{self, Server},
+    serve::{self, Identity, Server, Tokens},
     source::Folder,
     store::JobStore,
 };
@@ -31,8 +31,10 @@ use crate::{
 /// /fhir/Patient/ID/$export, by GET or POST. All decisions are made by the engine, a WebAssembly component inside this
 /// program.
 ///
-/// Without authorisation (--auth none, all there is so far) it answers on a loopback address only, under no other host
-/// name, and lets no web page read its answers unless --cors names one.
+/// Without authorisation (--auth none) it answers on a loopback address only, under no other host name, and lets no web
+/// page read its answers unless --cors names one. With --auth tokens it answers the bearers of the access tokens that
+/// --tokens lists by their SHA-256, as far as their scopes, roles and access go. It speaks plain HTTP either way: a proxy
+/// before it ends TLS, and --base-url says under which address clients know it.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Serve {
@@ -49,6 +51,14 @@ pub(super) struct Serve {
     /// Who is let in
     #[arg(long, value_enum, default_value_t = AuthMode::None)]
     auth: AuthMode,
+    /// A JSON array of access tokens, read again when it changes: {"sha256":"…","client":"app","user":null,"patient":null,
+    /// "scopes":["system/*.rs"],"roles":[],"expires":"2030-01-01T00:00:00Z","access":{"patients":[],"groups":[]}}, and of
+    /// staff who take steps at /staff/jobs/ID: {"sha256":"…","staff":"records","expires":"2030-01-01T00:00:00Z"}
+    #[arg(long, value_name = "FILE", required_if_eq("auth", "tokens"))]
+    tokens: Option<PathBuf>,
+    /// The FHIR base as clients know it, if a proxy stands before this server [default: http://ADDRESS/fhir]
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
     /// The origin of web pages that may read answers, such as http://localhost:5173
     #[arg(long, value_name = "ORIGIN")]
     cors: Option<String>,
@@ -76,14 +86,29 @@ pub(super) struct Serve {
 enum AuthMode {
     /// Anyone on this machine
     None,
+    /// The bearers of listed access tokens
+    Tokens,
 }
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let AuthMode::None = self.auth;
-        if !self.listen.ip().is_loopback() {
+        let is_open = matches!(self.auth, AuthMode::None);
+        if is_open && self.base_url.is_some() {
+            return Err(Failure::Usage("--base-url opens the server to others, which takes --auth tokens".into()));
+        }
+        if is_open && self.tokens.is_some() {
+            return Err(Failure::Usage("--tokens takes --auth tokens".into()));
+        }
+        if is_open && !self.listen.ip().is_loopback() {
             return Err(Failure::Usage(format!(
                 "--auth none listens on a loopback address only, and {} is none: anyone who reaches it would read everything",
+                self.listen
+            )));
+        }
+        let is_public = self.base_url.as_ref().is_some_and(|url| url.starts_with("https://"));
+        if !self.listen.ip().is_loopback() && !is_public {
+            return Err(Failure::Usage(format!(
+                "{} is no loopback address: that takes a proxy that ends TLS, and --base-url with its https address",
                 self.listen
             )));
         }
@@ -110,6 +135,11 @@ impl Serve {
             Some(file) => Component::from_file(file, &config, ComponentLimits::default())
                 .with_context(|| format!("cannot run the component `{}`", file.display()))?,
         };
+        let origin = self.cors.as_deref().map(str::parse).transpose().context("--cors is no origin")?;
+        let identity = match &self.tokens {
+            None => Identity::Anyone,
+            Some(file) => Identity::Tokens(Arc::new(Tokens::open(file.clone())?)),
+        };
         create_private(&self.state).with_context(|| format!("cannot create `{}`", self.state.display()))?;
         let store = JobStore::open(&self.state.join("jobs.sqlite"))?;
         let source =
@@ -120,23 +150,26 @@ impl Serve {
             Exporter { engines: Arc::new(engines), source: Arc::new(source), store: Arc::new(store), files, limits };
         // The one line on standard output, for people and for scripts that wait for it.
         println!("serving {}", config.base_url);
-        Server::open(exporter, self.cors).run(listener, stop()).await
+        Server::new(exporter, identity).run(listener, origin, stop()).await
     }
 
     /// What the file says, then what the command line says.
     fn config(&self, address: SocketAddr) -> anyhow::Result<EndpointConfig> {
-        let base_url = format!("http://{address}/fhir");
+        let base_url = self.base_url.clone().unwrap_or_else(|| format!("http://{address}/fhir"));
+        let auth = match self.auth {
+            AuthMode::None => Auth::None,
+            AuthMode::Tokens => Auth::Bearer,
+        };
+        let named = base_url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
         let given = match &self.config {
-            None => {
-                EndpointConfig { attachments: AttachmentPolicy::Serve, ..EndpointConfig::new(base_url, Auth::None) }
-            }
+            None => EndpointConfig { attachments: AttachmentPolicy::Serve, ..EndpointConfig::new(base_url, auth) },
             Some(file) => {
-                settings(file, &base_url).with_context(|| format!("in the settings file `{}`", file.display()))?
+                settings(file, &base_url, auth).with_context(|| format!("in the settings file `{}`", file.display()))?
             }
         };
         Ok(EndpointConfig {
             insecure_http: true,
-            hosts: vec![address.to_string(), format!("localhost:{}", address.port())],
+            hosts: vec![address.to_string(), format!("localhost:{}", address.port()), named],
             edition: self.edition.map_or(given.edition, Into::into),
             retention_seconds: self.retention.unwrap_or(given.retention_seconds),
             jobs_per_client_max: self.jobs.unwrap_or(given.jobs_per_client_max).max(1),
@@ -146,14 +179,14 @@ impl Serve {
 }
 
 /// Reads a settings file. The core reads its members, and refuses those that it does not know.
-fn settings(file: &Path, base_url: &str) -> anyhow::Result<EndpointConfig> {
+fn settings(file: &Path, base_url: &str, auth: Auth) -> anyhow::Result<EndpointConfig> {
     let mut members: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&std::fs::read_to_string(file)?)?;
     for ours in ["baseUrl", "auth", "hosts", "insecureHttp"] {
         anyhow::ensure!(!members.contains_key(ours), "`{ours}` follows from where the server listens");
     }
     members.insert("baseUrl".into(), base_url.into());
-    members.insert("auth".into(), "none".into());
+    members.insert("auth".into(), serde_json::to_value(auth)?);
     // Nothing else on this server answers for a Binary.
     members.entry("attachments").or_insert("serve".into());
     Ok(EndpointConfig::from_json(&serde_json::Value::Object(members).to_string())?)

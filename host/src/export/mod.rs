@@ -90,7 +90,7 @@ impl Exporter {
                     let found = self.source.has_group(id)?;
                     facts.groups.extend(found.then(|| id.clone()));
                 }
-                // This host knows no users and no rules for groups: what it cannot answer is no.
+                // Whoever knows users and rules for groups adds it; what nobody answers is no.
                 Need::PatientAccess { .. } | Need::GroupAccess { .. } => {}
                 Need::ActiveJobs { client } => facts.active_jobs = Some(self.store.active(client.as_deref())?),
             }
@@ -124,6 +124,11 @@ impl Exporter {
         }
         send(manifest.finish()?);
         Ok(())
+    }
+
+    /// Gives a job a command that needs no lease, such as a step that people took.
+    pub fn tell(&self, job: &str, command: &Command) -> Result<()> {
+        self.command(job, command).map(drop)
     }
 
     /// Gives a command to a job and stores what it does, again from the start if someone else changed the job.

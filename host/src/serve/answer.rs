@@ -16,12 +16,11 @@ use ehi_core::{
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{Server, stream};
+use super::{Server, stream, tokens::Bearer};
 use crate::{clock, engine::Engine};
 
 /// Answers one request.
 pub(super) async fn answer(State(server): State<Server>, request: Request) -> Response {
-    let cors = server.cors.clone();
     let answered = match read(request).await {
         Ok((head, body)) => {
             // The engine computes: not on a thread that others' I/O waits for.
@@ -35,15 +34,10 @@ pub(super) async fn answer(State(server): State<Server>, request: Request) -> Re
         Ok(response) => send(&server, response).await,
         Err(error) => Err(error),
     };
-    let mut response = sent.unwrap_or_else(|error| {
+    sent.unwrap_or_else(|error| {
         tracing::error!(error = format!("{error:#}"), "a request failed");
         failure()
-    });
-    if let Some(origin) = cors.and_then(|origin| HeaderValue::from_str(&origin).ok()) {
-        response.headers_mut().insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        response.headers_mut().insert(http::header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-    }
-    response
+    })
 }
 
 /// The answer, and what the engine must be asked again for once it is being sent.
@@ -75,16 +69,24 @@ async fn read(request: Request) -> Result<(RequestHead, bytes::Bytes), Decision>
 fn decide(server: &Server, head: &RequestHead, body: &[u8]) -> Result<Decision> {
     let mut engine = server.exporter.engines.instance()?;
     let engine = engine.as_mut();
-    match engine.route(head, body, &server.principal)? {
+    let bearer = server.identity.of(head);
+    match engine.route(head, body, &bearer.principal)? {
         Routed::Respond(response) => Ok(Decision { job: None, response }),
-        Routed::KickOff { kick_off, needs } => kick_off_decision(server, engine, &kick_off, &needs),
-        Routed::Job(id) => job_decision(server, engine, id, head, body),
+        Routed::KickOff { kick_off, needs } => kick_off_decision(server, engine, &bearer, &kick_off, &needs),
+        Routed::Job(id) => job_decision(server, engine, &bearer.principal, id, head, body),
     }
 }
 
-fn kick_off_decision(server: &Server, engine: &mut dyn Engine, kick_off: &KickOff, needs: &[Need]) -> Result<Decision> {
-    let facts = server.exporter.facts(needs)?;
-    let decided = engine.decide(kick_off, &server.principal, &facts, clock::entropy()?, clock::now_millis())?;
+fn kick_off_decision(
+    server: &Server,
+    engine: &mut dyn Engine,
+    bearer: &Bearer,
+    kick_off: &KickOff,
+    needs: &[Need],
+) -> Result<Decision> {
+    let mut facts = server.exporter.facts(needs)?;
+    bearer.answer(needs, &mut facts);
+    let decided = engine.decide(kick_off, &bearer.principal, &facts, clock::entropy()?, clock::now_millis())?;
     Ok(match decided {
         Decided::Refused(response) => Decision { job: None, response },
         Decided::Accepted(accepted) => {
@@ -98,20 +100,21 @@ fn kick_off_decision(server: &Server, engine: &mut dyn Engine, kick_off: &KickOf
 fn job_decision(
     server: &Server,
     engine: &mut dyn Engine,
+    principal: &Principal,
     id: JobId,
     head: &RequestHead,
     body: &[u8],
 ) -> Result<Decision> {
     let store = &server.exporter.store;
     let id = id.to_string();
-    let client = match server.principal.as_ref() {
+    let client = match principal {
         Principal::Known { client, .. } => client.as_str(),
         Principal::Anonymous | Principal::Open => "",
     };
     for _ in 0..ATTEMPTS {
         let Some(loaded) = store.load(&id)? else { return Ok(Decision { job: None, response: engine.not_found()? }) };
         let (account, now) = (store.account(&id, client)?, clock::now_millis());
-        let answered = engine.handle_request(&loaded.record, account, head, body, &server.principal, now)?;
+        let answered = engine.handle_request(&loaded.record, account, head, body, principal, now)?;
         if let Some(account) = answered.account {
             store.set_account(&id, client, account)?;
         }
@@ -163,6 +166,3 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Optimistic writes lose only against the exporter's publishes.
 const ATTEMPTS: u32 = 100;
-
-/// What a web page that is let in may read of an answer (EHI-AUTH-04).
-const EXPOSED: &str = "content-location, link, retry-after, x-progress, expires, etag, content-range";

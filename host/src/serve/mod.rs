@@ -1,15 +1,21 @@
 //! The server: HTTP in front of the engine, and the work of jobs behind it.
 
 mod answer;
+mod cors;
+mod identity;
 mod scheduler;
+mod staff;
 mod stream;
+mod tokens;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
-use axum::Router;
-use ehi_core::access::Principal;
+use axum::{Router, http::HeaderValue};
 use tokio::{net::TcpListener, sync::Notify};
+
+pub use identity::Identity;
+pub use tokens::Tokens;
 
 use crate::export::Exporter;
 
@@ -17,29 +23,35 @@ use crate::export::Exporter;
 #[derive(Clone)]
 pub struct Server {
     exporter: Exporter,
-    /// Who everyone is, as long as there is no authorisation.
-    principal: Arc<Principal>,
-    /// The origin of web pages that may read answers, if any.
-    cors: Option<Arc<str>>,
+    identity: Identity,
     /// Wakes the scheduler when a job was made or ended.
     work: Arc<Notify>,
 }
 
 impl Server {
-    /// A server without authorisation.
-    pub fn open(exporter: Exporter, cors: Option<String>) -> Self {
-        let principal = Arc::new(Principal::Open);
-        Self { exporter, principal, cors: cors.map(Into::into), work: Arc::new(Notify::new()) }
+    /// A server that tells people apart in that way.
+    pub fn new(exporter: Exporter, identity: Identity) -> Self {
+        Self { exporter, identity, work: Arc::new(Notify::new()) }
     }
 
     /// Serves until told to stop; then lets answers that have begun end. A job that is interrupted goes on when the
-    /// server runs again.
-    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    /// server runs again. Web pages of that origin may read what their users may, and no others.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        origin: Option<HeaderValue>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
         // The first look at the data may take a while: not while the first client waits.
         let source = Arc::clone(&self.exporter.source);
         drop(tokio::task::spawn_blocking(move || source.snapshot()));
         let scheduler = tokio::spawn(scheduler::run(self.exporter.clone(), Arc::clone(&self.work)));
-        let router = Router::new().fallback(answer::answer).with_state(self);
+        let fhir = Router::new().fallback(answer::answer);
+        let fhir = match origin {
+            Some(origin) => fhir.layer(cors::layer(origin)),
+            None => fhir,
+        };
+        let router = staff::routes().merge(fhir).with_state(self);
         let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
         scheduler.abort();
         served.context("the server stopped")
