@@ -52,6 +52,12 @@ impl Issue {
         Self { severity: Severity::Information, ..Self::error(IssueCode::Informational, diagnostics) }
     }
 
+    /// The same as a warning: it was tolerated.
+    #[must_use]
+    pub fn as_warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
     /// The same, said of a parameter or an element.
     #[must_use]
     pub fn about(mut self, expression: impl Into<String>) -> Self {

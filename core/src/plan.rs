@@ -23,6 +23,9 @@ pub struct ExportPlan {
     pub operation: Operation,
     /// Whose data.
     pub level: Level,
+    /// Whether only some of the patients of the level are exported. Who they are, the population says.
+    #[serde(default)]
+    pub patients_listed: bool,
     /// The deployment's own parameters, for its data source.
     #[serde(default)]
     pub vendor_parameters: BTreeMap<String, Vec<String>>,
@@ -213,6 +216,7 @@ impl ExportPlan {
                 .map(|ehi| ehi.documentation_url.clone()),
             vendor_parameters: kick_off.vendor_parameters,
             level: kick_off.level,
+            patients_listed: false,
             types: types.without(&kick_off.withheld),
             type_filters,
             search_parameters: String::new(),
@@ -325,7 +329,11 @@ impl ExportPlan {
 
     /// Whether some patients are part of the export and others are not.
     pub(crate) fn has_listed_patients(&self) -> bool {
-        matches!(self.level, Level::Group(_) | Level::Patient(_))
+        match self.level {
+            Level::System => false,
+            Level::AllPatients => self.patients_listed,
+            Level::Group(_) | Level::Patient(_) => true,
+        }
     }
 
     /// Whether a patient's Binary is exported. `_type` names what the files hold, so that it is DocumentReference which

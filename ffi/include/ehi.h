@@ -132,7 +132,7 @@ enum ehi_status
      */
     EHI_STATUS_TOO_MANY_PATIENTS = 402,
     /**
-     * A population must be given exactly when the export is of a group or a patient.
+     * A population must be given exactly when the export is of some patients only.
      */
     EHI_STATUS_POPULATION_MISMATCH = 500,
     /**
@@ -549,7 +549,7 @@ void ehi_set_builder_free(struct ehi_set_builder *builder);
  *
  * `plan` is what `ehi_job_plan` answers. `task` is one of those that `ehi_job_wants` lists in `/run/partitions`, or that
  * `ehi_plan_sets` pairs with a set; NULL is the main pass over partition 0, from the start. `population` is a sealed block;
- * it must be there exactly when the export is of a group or a patient, and is NULL otherwise. `limits` is a JSON object;
+ * it must be there exactly when the export is of some patients only, and is NULL otherwise. `limits` is a JSON object;
  * what it lacks has a default, and NULL is all defaults.
  */
 ehi_status ehi_writer_new(struct ehi_view plan,

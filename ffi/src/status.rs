@@ -57,7 +57,7 @@ pub enum Status {
     /// More patients than a population holds.
     TooManyPatients = 402,
 
-    /// A population must be given exactly when the export is of a group or a patient.
+    /// A population must be given exactly when the export is of some patients only.
     PopulationMismatch = 500,
     /// The plan has no transaction time: the job has not begun.
     NotBegun = 501,
@@ -112,7 +112,7 @@ impl Status {
             Self::MalformedPopulation => "the bytes are not a population block",
             Self::MalformedId => "a listed patient has an id that is not a FHIR id",
             Self::TooManyPatients => "more patients than one population holds",
-            Self::PopulationMismatch => "a population must be given exactly when the export is of a group or a patient",
+            Self::PopulationMismatch => "a population must be given exactly when the export is of some patients only",
             Self::NotBegun => "the plan has no transaction time: the job has not begun",
             Self::Limits => "a writer limit is zero, or smaller than another that it must hold",
             Self::WrongPlace => "the first block does not stand where the checkpoint says",

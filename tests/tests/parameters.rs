@@ -217,25 +217,74 @@ fn lenient_handling_leaves_aside_and_reports() {
 }
 
 #[test]
-fn a_patient_list_is_refused_under_any_handling() {
+fn a_patient_list_is_refused_under_any_handling_where_it_narrows_nothing() {
     let data = ward();
     let server = Server::start(data.path(), &[]);
-    let parameters = json!([{ "name": "patient", "valueReference": { "reference": "Patient/p1" } }]);
-    for level in ["", "Patient/", "Group/both/"] {
+    let parameters = listed(&["Patient/p1"]);
+    for level in ["", "Patient/p1/"] {
         let target = format!("{level}$export");
-        for reply in [
-            server.post(&target, &parameters),
-            server.post_leniently(&target, &parameters),
-            server.get(&format!("{target}?patient=Patient/p1")),
-            server.get_leniently(&format!("{target}?patient=Patient/p1")),
-        ] {
+        for reply in [server.post(&target, &parameters), server.post_leniently(&target, &parameters)] {
             // Left aside it would widen the export from one patient to all.
-            assert_eq!(reply.status, 400, "{target}");
-            assert!(reply.outcome().starts_with("`patient` is not supported"), "{}", reply.outcome());
-            assert_eq!(reply.expressions(), ["patient"]);
+            assert_eq!((reply.status, reply.expressions()), (400, vec!["patient".to_owned()]), "{target}");
         }
     }
-    requirement!(server, "BD-PAT-01", "BD-PAT-04", "BD-PAT-05");
+    requirement!(server, "BD-PAT-04");
+    for level in ["", "Patient/", "Group/both/"] {
+        let target = format!("{level}$export?patient=Patient/p1");
+        for reply in [server.get(&target), server.get_leniently(&target)] {
+            assert_eq!((reply.status, reply.expressions()), (400, vec!["patient".to_owned()]), "{target}");
+        }
+    }
+    requirement!(server, "BD-PAT-01");
+}
+
+#[test]
+fn a_patient_list_narrows_an_export_to_these_patients() {
+    let data = ward();
+    let server = Server::start(data.path(), &[]);
+    let absolute = format!("{}/Patient/p1", server.base);
+    for level in ["Patient/", "Group/both/"] {
+        for reference in ["Patient/p1", absolute.as_str()] {
+            let reply = server.post(&format!("{level}$export"), &listed(&[reference]));
+            let (_, manifest) = server.finish(&reply);
+            let exported = names(&server.lines(&manifest, "output"));
+            assert!(exported.is_superset(&set(&["Observation/o1", "Patient/p1"])), "{level}: {exported:?}");
+            for other in ["Observation/o2", "Patient/p2", "Group/both"] {
+                assert!(!exported.contains(other), "{level}: {other} is of a patient who is not listed");
+            }
+        }
+    }
+    requirement!(server, "BD-PAT-02", "BD-PAT-01");
+}
+
+#[test]
+fn patients_who_are_not_there_are_named_by_their_place() {
+    let data = ward();
+    let server = Server::start(data.path(), &[]);
+    for (target, other) in [("Patient/$export", "Patient/nobody"), ("Group/one/$export", "Patient/p2")] {
+        let list = listed(&["Patient/p1", other]);
+        let refused = server.post(target, &list);
+        assert_eq!((refused.status, refused.expressions()), (400, vec!["Parameters.parameter[1]".to_owned()]));
+        assert!(!refused.outcome().contains("nobody"), "an id is not repeated");
+        requirement!(server, "BD-PAT-03");
+        let tolerated = server.post_leniently(target, &list);
+        assert!(tolerated.expressions().contains(&"Parameters.parameter[1]".to_owned()), "{target}");
+        let (_, manifest) = server.finish(&tolerated);
+        let exported = names(&server.lines(&manifest, "output"));
+        assert!(exported.contains("Patient/p1") && !exported.contains("Patient/p2"), "{target}: {exported:?}");
+        assert_eq!(server.lines(&manifest, "error").len(), 1);
+        // Nobody is left of a list of nobody: never everyone.
+        let nobody = server.post_leniently(target, &listed(&[other]));
+        let (_, manifest) = server.finish(&nobody);
+        assert_eq!(manifest["output"], json!([]), "{target}");
+        requirement!(server, "BD-PAT-05");
+    }
+}
+
+/// Parameters that list patients.
+fn listed(references: &[&str]) -> Value {
+    let one = |reference: &&str| json!({ "name": "patient", "valueReference": { "reference": reference } });
+    references.iter().map(one).collect()
 }
 
 fn sorted(mut texts: Vec<String>) -> Vec<String> {

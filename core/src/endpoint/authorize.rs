@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Endpoint, Grant, forbidden};
+use super::{Endpoint, Grant, forbidden, patients};
 use crate::{
     Definitions, Edition, Refusal, ResourceType,
     access::{Coverage, Principal, Right, TypeGrant},
@@ -26,10 +26,15 @@ impl Endpoint {
         let covers = |name| principal.may_export(&kick_off.level, roles).covers(name);
         match &kick_off.level {
             _ if right == Right::Refused => {}
-            Level::System | Level::AllPatients => {}
+            Level::System => {}
+            Level::AllPatients => {
+                let listed = kick_off.patients.as_ref().filter(|_| covers("Patient"));
+                needs.extend(listed.map(|listed| patients::need(&kick_off.level, listed)));
+            }
             Level::Group(id) => {
                 if covers("Group") {
                     needs.push(Need::Group(id.clone()));
+                    needs.extend(kick_off.patients.as_ref().map(|listed| patients::need(&kick_off.level, listed)));
                     if self.config.restrict_groups {
                         let (client, user) = (client.clone(), principal.user().cloned());
                         needs.push(Need::GroupAccess { group: id.clone(), client, user });
@@ -73,6 +78,10 @@ impl Endpoint {
             Level::Group(_) if !scopes.covers("Group") => {
                 return Err(forbidden("the token does not grant reading groups"));
             }
+            // Whether a patient who is listed exists is told to those who may read patients.
+            Level::AllPatients if kick_off.patients.is_some() && !scopes.covers("Patient") => {
+                return Err(forbidden("the token does not grant the export of `Patient`, which `patient` is about"));
+            }
             Level::Patient(_) if !scopes.covers("Patient") => {
                 return Err(forbidden("the token does not grant the export of `Patient`"));
             }
@@ -84,8 +93,9 @@ impl Endpoint {
             Level::Patient(id) if !facts.patients.contains(id) => return Err(absent("patient")),
             _ => {}
         }
+        let (patients, notices) = patients::listed(kick_off, facts)?;
         self.check_jobs(facts)?;
-        Ok(grant)
+        Ok(Grant { patients, notices, ..grant })
     }
 
     /// What the scopes cover of what was asked for.

@@ -101,7 +101,8 @@ fn documentation(config: &EndpointConfig) -> String {
     format!(
         "Levels: system, Patient, Group, one patient. Parameters: _type, _since, _until, _elements, _outputFormat \
          (application/fhir+ndjson), _typeFilter with the search parameters listed for each type, includeAssociatedData \
-         with LatestProvenanceResources and RelevantProvenanceResources. Resources pass as they are stored, without a \
+         with LatestProvenanceResources and RelevantProvenanceResources, and patient by POST at Patient and Group level. \
+         Resources pass as they are stored, without a \
          profile filter. Files hold one resource type each and are split by number of resources and by bytes. At Patient \
          and Group level the Patient compartment decides; {supporting}, whatever their last update and whatever \
          _typeFilter says. Provenance of what is in the compartment is added from edition 2.0 on, unless _type leaves it \

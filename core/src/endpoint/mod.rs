@@ -3,8 +3,11 @@
 mod authorize;
 mod capability;
 mod config;
+mod patients;
 mod route;
 mod smart;
+#[cfg(test)]
+mod tests;
 
 use std::{
     borrow::Cow,
@@ -47,6 +50,10 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub(crate) types: TypeSelection,
+    /// The patients asked for of those of the level, if not all of them.
+    pub(crate) patients: Option<BTreeSet<String>>,
+    /// What was asked for and is left away, for the answer and the error files.
+    pub(crate) notices: Vec<Issue>,
     /// Whether the contents of Binary resources may be exported, under whatever type they come.
     pub(crate) binaries: bool,
     /// The queries that were asked for, narrowed by those of the grant.
@@ -58,7 +65,14 @@ impl Grant {
     /// All of those types that was asked for.
     pub(crate) fn whole(types: TypeSelection, kick_off: &KickOff) -> Self {
         let type_filters = kick_off.type_filters.clone();
-        Self { types, binaries: true, type_filters, granted_filters: BTreeMap::new() }
+        Self {
+            types,
+            patients: None,
+            notices: Vec::new(),
+            binaries: true,
+            type_filters,
+            granted_filters: BTreeMap::new(),
+        }
     }
 }
 
@@ -92,26 +106,29 @@ impl Endpoint {
     /// Makes the job and the response that announces it (BD-KRSP-01, BD-KRSP-02).
     pub fn accept(
         &self,
-        kick_off: KickOff,
+        mut kick_off: KickOff,
         principal: &Principal,
-        grant: Grant,
+        mut grant: Grant,
         id: JobId,
         now: Timestamp,
     ) -> (Job, Response) {
+        kick_off.notices.append(&mut grant.notices);
         let notices = kick_off.notices.clone();
         let separate_status = kick_off.separate_status;
         let binaries = grant.binaries;
+        let patients = grant.patients.take();
         let serves = self.config.attachments == AttachmentPolicy::Serve && binaries;
         let attachments =
             if serves { Attachments::Serve { files_url: self.config.files_url(&id) } } else { Attachments::Link };
         let mut plan =
             ExportPlan { binary_documents: binaries, attachments, ..ExportPlan::new(&self.config, kick_off, grant) };
+        plan.patients_listed = patients.is_some();
         plan.search_parameters = plan.search_parameters_used(&self.added_search_parameters);
         let mut issues = vec![Issue::information("the export was accepted; poll the address in Content-Location")];
         let left_out = plan.left_out().map(|text| Issue::information(format!("not part of this export: {text}")));
         issues.extend(left_out);
         issues.extend(notices);
-        let job = Job::new(&self.config, id, principal, plan, separate_status, now);
+        let job = Job::new(&self.config, id, principal, plan, patients, separate_status, now);
         let response = Response::outcome(202, &crate::outcome::OperationOutcome { issue: issues })
             .with("content-location", self.config.polling_location(&job.id()));
         let response = match job.patient_link() {

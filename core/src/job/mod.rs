@@ -11,11 +11,15 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Sensitive,
     access::{Owner, Principal},
     endpoint::EndpointConfig,
     kick_off::Level,
@@ -86,14 +90,23 @@ pub enum Wants {
 
 /// Whose ids a population must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum PopulationWanted {
     /// None is wanted.
     Nobody,
     /// The patients who are members of that group now.
     Group(String),
+    /// Those of these patients who are members of that group now, and nobody else.
+    Members {
+        /// The group.
+        group: String,
+        /// The patients.
+        patients: Vec<String>,
+    },
     /// That patient.
     Patient(String),
+    /// These patients. An empty list is nobody, and exports nobody.
+    Patients(Vec<String>),
 }
 
 /// Proof of the lease that a command is given under: a later lease makes it stale.
@@ -107,6 +120,7 @@ impl Job {
         id: JobId,
         principal: &Principal,
         plan: ExportPlan,
+        patients: Option<BTreeSet<String>>,
         separate_status: bool,
         now: Timestamp,
     ) -> Self {
@@ -117,6 +131,7 @@ impl Job {
             owner: principal.owner(),
             user: principal.user().cloned(),
             plan,
+            patients: patients.map(|ids| Sensitive::new(ids.into_iter().collect::<Vec<_>>().join(" "))),
             requires_access_token: config.auth == crate::endpoint::Auth::Bearer,
             retention_seconds: config.retention_seconds,
             state: State::AwaitingPatient,
@@ -256,8 +271,16 @@ impl Job {
     }
 
     fn population_wanted(&self) -> PopulationWanted {
+        let listed = || {
+            let ids = self.record.patients.as_ref().map_or("", |ids| ids.expose());
+            ids.split_ascii_whitespace().map(str::to_owned).collect()
+        };
         match &self.record.plan.level {
+            Level::AllPatients if self.record.plan.patients_listed => PopulationWanted::Patients(listed()),
             Level::System | Level::AllPatients => PopulationWanted::Nobody,
+            Level::Group(id) if self.record.plan.patients_listed => {
+                PopulationWanted::Members { group: id.clone(), patients: listed() }
+            }
             Level::Group(id) => PopulationWanted::Group(id.clone()),
             Level::Patient(id) => PopulationWanted::Patient(id.clone()),
         }

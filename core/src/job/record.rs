@@ -21,6 +21,10 @@ pub(super) struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<Sensitive<String>>,
     pub(super) plan: ExportPlan,
+    /// The ids of the patients whom the kick-off listed, with a space between two: one text, since the record is read with
+    /// every poll and the list only when the work begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) patients: Option<Sensitive<String>>,
     pub(super) requires_access_token: bool,
     pub(super) retention_seconds: u64,
     pub(super) state: State,

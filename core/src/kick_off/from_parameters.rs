@@ -46,7 +46,7 @@ fn one(index: usize, entry: &Value, reader: &mut Reader<'_>) -> Option<Given<'st
     let read = if reader.vendor_parameter(name).is_some() { primitive(entry) } else { value(entry, allowed) };
     let allowed = if reader.vendor_parameter(name).is_some() { &["value[x] of a primitive type"] } else { allowed };
     match read {
-        Ok(text) => Some(Given { name: name.to_owned(), text, raw: None }),
+        Ok(text) => Some(Given { name: name.to_owned(), text, raw: None, index: Some(index) }),
         Err(()) => {
             let expected = allowed.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" or ");
             let diagnostics = format!("`{}` must be given as one {expected}", shown(name));
@@ -81,10 +81,14 @@ fn value(entry: &Map<String, Value>, allowed: &[&str]) -> Result<String, ()> {
         {
             coding.get("code").and_then(Value::as_str).map(str::to_owned).ok_or(())
         }
-        // Not acted on yet, so that the type is all that is checked of them.
-        (Some((member, Value::Bool(_) | Value::Object(_))), None)
-            if allowed.contains(&member.as_str()) && matches!(member.as_str(), "valueBoolean" | "valueReference") =>
+        // A reference by identifier alone has no text, and names nothing that can be looked up.
+        (Some((member, Value::Object(reference))), None)
+            if member == "valueReference" && allowed.contains(&member.as_str()) =>
         {
+            Ok(reference.get("reference").and_then(Value::as_str).unwrap_or_default().to_owned())
+        }
+        // Not acted on yet, so that the type is all that is checked of it.
+        (Some((member, Value::Bool(_))), None) if member == "valueBoolean" && allowed.contains(&member.as_str()) => {
             Ok(String::new())
         }
         _ => Err(()),

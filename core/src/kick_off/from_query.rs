@@ -11,7 +11,7 @@ pub(super) fn given<'m>(target: &Target<'m>, reader: &mut Reader<'_>) -> Vec<Giv
     let mut given = Vec::new();
     for (raw_name, raw_value) in target.raw_parameters() {
         match (decode_component(raw_name), decode_component(raw_value)) {
-            (Some(name), Some(text)) => given.push(Given { name, text, raw: Some(raw_value) }),
+            (Some(name), Some(text)) => given.push(Given { name, text, raw: Some(raw_value), index: None }),
             (Some(name), None) => reader.problem(
                 Issue::error(
                     IssueCode::Structure,

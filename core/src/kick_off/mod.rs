@@ -5,6 +5,7 @@ mod from_parameters;
 mod from_query;
 mod parameter;
 mod parse;
+mod patients;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub(crate) use parse::{Reader, read};
+pub(crate) use patients::about as about_patient;
 
 /// An export that was asked for and is neither accepted nor refused yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,11 +34,18 @@ pub struct KickOff {
     /// Whether status is to travel beside the answer to a poll (BD-HDR-06).
     #[serde(default)]
     pub separate_status: bool,
+    /// Whether what cannot be done is tolerated where that discloses no more than was asked for.
+    #[serde(default)]
+    pub lenient: bool,
     /// The deployment's own parameters.
     #[serde(default)]
     pub vendor_parameters: BTreeMap<String, Vec<String>>,
     /// The kick-off URL, absolute, for the manifest (BD-MAN-04).
     pub request: String,
+    /// `patient`: the ids of the patients asked for of those of the level, each with its place in the Parameters. `None` is
+    /// all of them; an empty list is nobody.
+    #[serde(default)]
+    pub patients: Option<BTreeMap<String, u32>>,
     /// `_type`: the types asked for; `None` is all of them.
     pub types: Option<BTreeSet<ResourceType>>,
     /// `_typeFilter`: the queries, each in the form of [`Query`](crate::type_filter::Query)'s text. A type with queries
@@ -105,8 +114,17 @@ impl Level {
 pub enum Need {
     /// Whether that patient exists.
     Patient(String),
+    /// Which of these patients exist.
+    Patients(Vec<String>),
     /// Whether that group exists.
     Group(String),
+    /// Which of these patients are members of that group now.
+    Members {
+        /// The group.
+        group: String,
+        /// The patients.
+        patients: Vec<String>,
+    },
     /// Whether that user has access to that patient.
     PatientAccess {
         /// The patient.
@@ -140,6 +158,9 @@ pub struct Facts {
     /// The groups asked about that exist.
     #[serde(default)]
     pub groups: BTreeSet<String>,
+    /// The patients asked about who are members of the group asked about.
+    #[serde(default)]
+    pub members: BTreeSet<String>,
     /// The patients asked about to whom the user has access.
     #[serde(default)]
     pub accessible_patients: BTreeSet<String>,

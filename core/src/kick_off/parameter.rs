@@ -17,8 +17,6 @@ pub(super) enum Support {
     Supported,
     /// Refused; under lenient handling dropped and reported, since without it no one else's data is exported (BD-LEN).
     Ignorable,
-    /// Refused under any handling: without it the data of other patients would be exported.
-    Narrowing,
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Parameter> {
@@ -45,5 +43,5 @@ static PARAMETERS: &[Parameter] = &[
     parameter("allowPartialManifests", &["valueBoolean"], Support::Ignorable, false),
     parameter("includeAssociatedData", &["valueCode", "valueCoding"], Support::Supported, true),
     parameter("organizeOutputBy", &["valueString", "valueCode"], Support::Supported, false),
-    parameter("patient", &["valueReference"], Support::Narrowing, true),
+    parameter("patient", &["valueReference"], Support::Supported, true),
 ];

@@ -6,6 +6,7 @@ use super::{
     KickOff, Level, Operation, associated, from_parameters,
     from_query::{self, shown},
     parameter::{self, Support},
+    patients,
 };
 use crate::{
     Definitions, Edition, Refusal, ResourceType,
@@ -25,12 +26,15 @@ pub(super) struct Given<'m> {
     pub(super) text: String,
     /// Undecoded, where it stood in a URL.
     pub(super) raw: Option<&'m str>,
+    /// Its place in `Parameters.parameter`, where it stood in a body.
+    pub(super) index: Option<usize>,
 }
 
 /// What the deployment lets a kick-off be read with.
 pub(crate) struct Reader<'d> {
     pub(crate) edition: Edition,
     pub(crate) definitions: Definitions<'d>,
+    pub(super) base_url: &'d str,
     operation: Operation,
     vendor: &'d BTreeMap<String, VendorParameter>,
     lenient: bool,
@@ -47,7 +51,8 @@ impl<'d> Reader<'d> {
     ) -> Self {
         let (edition, vendor) = (config.edition, &config.vendor_parameters);
         let lenient = Prefer::of(request).handling == Some(Handling::Lenient);
-        Self { edition, definitions, operation, vendor, lenient, problems: Vec::new(), notices: Vec::new() }
+        let base_url = config.base_url.as_str();
+        Self { edition, definitions, base_url, operation, vendor, lenient, problems: Vec::new(), notices: Vec::new() }
     }
 
     /// The deployment's own parameter of that name, if it is one of this operation.
@@ -61,11 +66,7 @@ impl<'d> Reader<'d> {
 
     /// A problem that lenient handling turns into a notice.
     pub(super) fn tolerable(&mut self, issue: Issue) {
-        if self.lenient {
-            self.notices.push(Issue { severity: crate::outcome::Severity::Warning, ..issue })
-        } else {
-            self.problem(issue)
-        }
+        if self.lenient { self.notices.push(issue.as_warning()) } else { self.problem(issue) }
     }
 }
 
@@ -86,7 +87,8 @@ pub(crate) fn read(
     } else {
         from_query::given(&target, &mut reader)
     };
-    if given.len() > PARAMETERS_MAX {
+    let besides_patients = given.iter().filter(|one| one.name != "patient").count();
+    if besides_patients > PARAMETERS_MAX {
         return Err(Refusal::new(
             400,
             Issue::error(IssueCode::TooLong, format!("more than {PARAMETERS_MAX} parameters")),
@@ -95,8 +97,10 @@ pub(crate) fn read(
     let mut kick_off = KickOff {
         operation: reader.operation,
         separate_status: false,
+        lenient: reader.lenient,
         vendor_parameters: BTreeMap::new(),
         level,
+        patients: None,
         request: url,
         types: None,
         type_filters: Vec::new(),
@@ -152,11 +156,6 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
             let diagnostics = format!("`{name}` is not supported by this server");
             reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(name));
         }
-        Support::Narrowing => {
-            let diagnostics =
-                format!("`{name}` is not supported by this server, and without it more patients would be exported");
-            reader.problem(Issue::error(IssueCode::NotSupported, diagnostics).about(name));
-        }
         Support::Supported => match name {
             "_outputFormat" => values.iter().for_each(|value| read_output_format(reader, &value.text)),
             "_since" => values.iter().for_each(|value| kick_off.since = read_instant(reader, name, &value.text)),
@@ -167,6 +166,7 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
                 values.iter().for_each(|value| kick_off.organize = read_organize(reader, &value.text))
             }
             "_type" => kick_off.types = Some(read_types(reader, values)),
+            "patient" => kick_off.patients = Some(patients::read(reader, &kick_off.level, values)),
             _ => read_type_filters(reader, kick_off, values),
         },
     }

@@ -47,6 +47,13 @@ impl<'p> Population<'p> {
         }
     }
 
+    /// A block of those of these patients who are listed here too. What is no id is listed nowhere.
+    pub fn narrowed<'i>(&self, ids: impl IntoIterator<Item = &'i str>) -> Result<Vec<u8>, PopulationError> {
+        let mut both = PopulationBuilder::default();
+        ids.into_iter().filter(|id| self.contains(id)).try_for_each(|id| both.push(id))?;
+        Ok(both.seal())
+    }
+
     /// How many patients.
     pub fn len(&self) -> usize {
         self.count
@@ -188,6 +195,16 @@ mod tests {
         assert!(!population.contains("") && !population.contains("p") && !population.contains("p40x"));
         assert_eq!(format!("{population:?}"), "Population(1000 patients)");
         assert!(population.into_owned().contains("p0"));
+    }
+
+    #[test]
+    fn narrowing_adds_nobody() {
+        let block = block(["a", "b", "c"].map(String::from));
+        let both = Population::load(&block).unwrap().narrowed(["c", "d", "a/b", "a", "c"]).unwrap();
+        let both = Population::load(&both).unwrap();
+        assert!(both.len() == 2 && both.contains("a") && both.contains("c"));
+        let nobody = Population::load(&block).unwrap().narrowed([]).unwrap();
+        assert!(Population::load(&nobody).unwrap().is_empty());
     }
 
     #[test]

@@ -162,7 +162,10 @@ impl Context {
         Ok(Self {
             provenance: selector(&provenance, wants(Collection::Subjects))?,
             supporting: selector(&others, supporting)?,
-            of_patients: selector(&ExportPlan { level: Level::AllPatients, ..others }, supporting)?,
+            of_patients: selector(
+                &ExportPlan { level: Level::AllPatients, patients_listed: false, ..others },
+                supporting,
+            )?,
             latest: plan.provenance == Provenance::Latest,
             disclosure: Disclosure::new(plan),
             base_url: plan.base_url.clone(),

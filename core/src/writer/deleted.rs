@@ -60,8 +60,8 @@ impl<'p> Deletions<'p> {
     pub(super) fn new(plan: &ExportPlan, population: Option<Population<'p>>) -> Result<Self, WriterError> {
         let patients = match (&plan.level, population) {
             (Level::System, None) => Patients::Whatever,
-            (Level::AllPatients, None) => Patients::Any,
-            (Level::Group(_) | Level::Patient(_), Some(population)) => Patients::Listed(population),
+            (Level::AllPatients, None) if !plan.has_listed_patients() => Patients::Any,
+            (_, Some(population)) if plan.has_listed_patients() => Patients::Listed(population),
             _ => return Err(WriterError::PopulationMismatch),
         };
         Ok(Self {

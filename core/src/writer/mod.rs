@@ -336,7 +336,7 @@ pub enum WriterError {
 impl fmt::Display for WriterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::PopulationMismatch => "a population must be given exactly when the export is of a group or a patient",
+            Self::PopulationMismatch => "a population must be given exactly when the export is of some patients only",
             Self::MissingSet => "a set that this pass needs was not given",
             Self::UnwantedSet => "this pass needs no such set, or has it already",
             Self::UnwantedPass => "the plan has no such pass",

@@ -31,8 +31,10 @@ fn plan() -> ExportPlan {
     let kick_off = KickOff {
         operation: Default::default(),
         separate_status: false,
+        lenient: false,
         vendor_parameters: BTreeMap::new(),
         level: Level::System,
+        patients: None,
         request: String::new(),
         types: None,
         type_filters: Vec::new(),
@@ -230,12 +232,15 @@ fn misuse_is_an_error() {
     assert_eq!(Writer::new(&not_begun, &task(None), None, limits.clone()).unwrap_err(), WriterError::NotBegun);
     let of_group = ExportPlan { level: Level::Group("g".into()), ..plan() };
     assert_eq!(Writer::new(&of_group, &task(None), None, limits.clone()).unwrap_err(), WriterError::PopulationMismatch);
+    let listed = ExportPlan { level: Level::AllPatients, patients_listed: true, ..plan() };
+    assert_eq!(Writer::new(&listed, &task(None), None, limits.clone()).unwrap_err(), WriterError::PopulationMismatch);
+    let all = ExportPlan { level: Level::AllPatients, ..plan() };
     let block = crate::population::PopulationBuilder::default().seal();
     let population = Population::load(&block).unwrap();
-    assert_eq!(
-        Writer::new(&plan(), &task(None), Some(population), limits).unwrap_err(),
-        WriterError::PopulationMismatch
-    );
+    for of_nobody in [plan(), all] {
+        let writer = Writer::new(&of_nobody, &task(None), Some(population.clone()), limits.clone());
+        assert_eq!(writer.unwrap_err(), WriterError::PopulationMismatch);
+    }
     let none = WriterLimits { append_bytes: 0, ..WriterLimits::default() };
     assert_eq!(Writer::new(&plan(), &task(None), None, none).unwrap_err(), WriterError::Limits);
 

@@ -15,6 +15,7 @@ use ehi_core::{
     job::{Command, Epoch, Wants},
     kick_off::{Facts, Need},
     manifest::{ManifestHead, OutputFile},
+    population::Population,
     values::Applied,
     writer::WriterLimits,
 };
@@ -85,6 +86,17 @@ impl Exporter {
                 Need::Patient(id) => {
                     let found = self.source.has_patient(id)?;
                     facts.patients.extend(found.then(|| id.clone()));
+                }
+                Need::Patients(ids) => {
+                    for id in ids {
+                        let found = self.source.has_patient(id)?;
+                        facts.patients.extend(found.then(|| id.clone()));
+                    }
+                }
+                Need::Members { group, patients } => {
+                    let block = self.source.members(group, clock::now())?;
+                    let members = Population::load(&block)?;
+                    facts.members.extend(patients.iter().filter(|id| members.contains(id)).cloned());
                 }
                 Need::Group(id) => {
                     let found = self.source.has_group(id)?;

@@ -133,18 +133,31 @@ fn population(
 ) -> Result<Option<Vec<u8>>> {
     let made = match wanted {
         PopulationWanted::Nobody => return Ok(None),
-        PopulationWanted::Patient(id) => {
-            let mut population = PopulationBuilder::default();
-            population.push(id)?;
-            population.seal()
+        PopulationWanted::Patient(id) => of(std::slice::from_ref(id))?,
+        PopulationWanted::Patients(ids) => of(ids)?,
+        // Who is a member changes: those of the beginning count.
+        PopulationWanted::Group(_) | PopulationWanted::Members { .. } if !first => {
+            return Ok(Some(runtime.block_on(exporter.files.population(job))?));
         }
-        PopulationWanted::Group(_) if !first => return Ok(Some(runtime.block_on(exporter.files.population(job))?)),
         PopulationWanted::Group(id) => exporter.source.members(id, clock::now())?,
+        PopulationWanted::Members { group, patients } => {
+            let members = exporter.source.members(group, clock::now())?;
+            Population::load(&members)?.narrowed(patients.iter().map(String::as_str))?
+        }
     };
     if first {
         runtime.block_on(exporter.files.keep_population(job, made.clone()))?;
     }
     Ok(Some(made))
+}
+
+/// A population of these patients.
+fn of(ids: &[String]) -> Result<Vec<u8>> {
+    let mut population = PopulationBuilder::default();
+    for id in ids {
+        population.push(id)?;
+    }
+    Ok(population.seal())
 }
 
 /// One partition's run.

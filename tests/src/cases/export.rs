@@ -65,14 +65,17 @@ impl Player<'_> {
     }
 
     fn population(&self, wanted: &PopulationWanted) -> Result<Option<Vec<u8>>> {
-        let members = match wanted {
+        let of_group = |id| self.case.groups.get(id).context("no such group").map(Vec::as_slice);
+        let (listed, only) = match wanted {
             PopulationWanted::Nobody => return Ok(None),
-            PopulationWanted::Group(id) => self.case.groups.get(id).context("no such group")?.as_slice(),
-            PopulationWanted::Patient(id) => std::slice::from_ref(id),
+            PopulationWanted::Group(id) => (of_group(id)?, None),
+            PopulationWanted::Members { group, patients } => (of_group(group)?, Some(patients)),
+            PopulationWanted::Patient(id) => (std::slice::from_ref(id), None),
+            PopulationWanted::Patients(ids) => (ids.as_slice(), None),
         };
         let mut population = PopulationBuilder::default();
-        for member in members {
-            population.push(member)?;
+        for id in listed.iter().filter(|id| only.is_none_or(|only| only.contains(id))) {
+            population.push(id)?;
         }
         Ok(Some(population.seal()))
     }

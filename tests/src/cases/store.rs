@@ -59,6 +59,13 @@ impl Store {
         for need in needs {
             match need {
                 Need::Patient(id) => facts.patients.extend(has_patient(case, id).then(|| id.clone())),
+                Need::Patients(ids) => {
+                    facts.patients.extend(ids.iter().filter(|id| has_patient(case, id)).cloned());
+                }
+                Need::Members { group, patients } => {
+                    let members = case.groups.get(group).map(Vec::as_slice).unwrap_or_default();
+                    facts.members.extend(patients.iter().filter(|id| members.contains(id)).cloned());
+                }
                 Need::Group(id) => facts.groups.extend(case.groups.contains_key(id).then(|| id.clone())),
                 // A case knows no rules for users and groups.
                 Need::PatientAccess { .. } | Need::GroupAccess { .. } => {}

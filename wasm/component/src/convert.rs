@@ -36,6 +36,7 @@ pub(crate) fn facts(facts: wit::Facts) -> Facts {
     Facts {
         patients: facts.patients.into_iter().collect(),
         groups: facts.groups.into_iter().collect(),
+        members: facts.members.into_iter().collect(),
         accessible_patients: facts.accessible_patients.into_iter().collect(),
         accessible_groups: facts.accessible_groups.into_iter().collect(),
         active_jobs: facts.active_jobs,
@@ -168,7 +169,11 @@ pub(crate) fn from_wants(wants: Wants) -> wit::Wants {
             let population = match population {
                 PopulationWanted::Nobody => wit::PopulationWanted::Nobody,
                 PopulationWanted::Group(id) => wit::PopulationWanted::Group(id),
+                PopulationWanted::Members { group, patients } => {
+                    wit::PopulationWanted::Members(wit::Members { group, patients })
+                }
                 PopulationWanted::Patient(id) => wit::PopulationWanted::Patient(id),
+                PopulationWanted::Patients(ids) => wit::PopulationWanted::Patients(ids),
             };
             let partitions = partitions.iter().map(from_task).collect();
             wit::Wants::Run(wit::Run { population, partitions })
@@ -214,7 +219,9 @@ pub(crate) fn from_opaque<T: serde::de::DeserializeOwned>(text: &str, what: &str
 fn from_need(need: Need) -> wit::Need {
     match need {
         Need::Patient(id) => wit::Need::Patient(id),
+        Need::Patients(ids) => wit::Need::Patients(ids),
         Need::Group(id) => wit::Need::Group(id),
+        Need::Members { group, patients } => wit::Need::Members(wit::Members { group, patients }),
         Need::PatientAccess { patient, user } => {
             wit::Need::PatientAccess(wit::PatientAccess { patient, user: user.expose().clone() })
         }

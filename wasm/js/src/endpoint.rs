@@ -220,6 +220,8 @@ export type Organize = "byType" | "byPatient";
 /** An export that was asked for, to hand on. */
 export interface KickOff {
   level: Level;
+  /// `patient`: ids, each with its place in the Parameters; `null` is all patients of the level.
+  patients: Record<string, number> | null;
   /** The kick-off URL. */
   request: string;
   /** `_type`; `null` is all types. */
@@ -244,8 +246,12 @@ export interface KickOff {
 export type Need = OneOf<{
   /** Whether that patient exists. */
   patient: string;
+  /** Which of these patients exist. */
+  patients: string[];
   /** Whether that group exists. */
   group: string;
+  /** Which of these patients are members of that group now. */
+  members: { group: string; patients: string[] };
   /** Whether that user has access to that patient. */
   patientAccess: { patient: string; user: string };
   /** Whether the rules of the business let that client, and its user, export that group. */
@@ -260,6 +266,8 @@ export interface Facts {
   patients?: string[];
   /** The groups asked about that exist. */
   groups?: string[];
+  /** Those of the patients who are members of the group. */
+  members?: string[];
   /** Those of the patients to whom the user has access. */
   accessiblePatients?: string[];
   /** Those of the groups that may be exported. */

@@ -81,6 +81,17 @@ export interface StoredJob {
   client: string | null;
 }
 
+/** Whose ids a population must hold. */
+export type PopulationWanted =
+  | "nobody"
+  /** The members of that group now. */
+  | { group: string }
+  /** Those of these patients who are members of that group now, and nobody else. */
+  | { members: { group: string; patients: string[] } }
+  | { patient: string }
+  /** These patients. An empty list is nobody, and exports nobody: a population is given all the same. */
+  | { patients: string[] };
+
 /** What is to be done for a job. */
 export type Wants =
   /** Nothing, until `wakeAt` or a request. */
@@ -91,7 +102,7 @@ export type Wants =
    */
   | {
       run: {
-        population: "nobody" | { group: string } | { patient: string };
+        population: PopulationWanted;
         partitions: Required<PartitionTask>[];
       };
     }

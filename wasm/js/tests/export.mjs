@@ -114,7 +114,7 @@ test("an export of a group takes its members and nobody else", () => {
   assert.equal(contents(files, "Observation"), OBSERVATIONS[3] + OBSERVATIONS[7]);
   assert.throws(() => newWriter({}, "/fhir/Group/g/$export"), {
     name: "WriterError",
-    message: "a population must be given exactly when the export is of a group or a patient",
+    message: "a population must be given exactly when the export is of some patients only",
   });
 });
 

@@ -54,8 +54,8 @@ impl<'p> Patients<'p> {
     pub(super) fn new(plan: &ExportPlan, population: Option<Population<'p>>) -> Result<Self, WriterError> {
         let who = match (&plan.level, population) {
             (Level::System, None) => Who::Whatever,
-            (Level::AllPatients, None) => Who::All,
-            (Level::Group(_) | Level::Patient(_), Some(population)) => Who::Listed(population),
+            (Level::AllPatients, None) if !plan.has_listed_patients() => Who::All,
+            (_, Some(population)) if plan.has_listed_patients() => Who::Listed(population),
             _ => return Err(WriterError::PopulationMismatch),
         };
         Ok(Self { who, export_shared: plan.export_shared, base_url: plan.base_url.clone() })

@@ -22,8 +22,10 @@ fn plan(level: Level) -> ExportPlan {
     let kick_off = KickOff {
         operation: Default::default(),
         separate_status: false,
+        lenient: false,
         vendor_parameters: BTreeMap::new(),
         level,
+        patients: None,
         request: String::new(),
         types: None,
         type_filters: Vec::new(),

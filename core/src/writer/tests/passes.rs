@@ -104,6 +104,20 @@ pub(super) fn set(plan: &ExportPlan, wanted: SetWanted, vetoes: &str, data: &str
 }
 
 #[test]
+fn an_export_of_listed_patients_is_that_of_a_group_of_them() {
+    for supporting in [Supporting::Off, Supporting::All] {
+        for provenance in [Provenance::Unasked, Provenance::Latest] {
+            let of_group = ExportPlan { supporting: supporting.clone(), provenance, ..group() };
+            let listed = ExportPlan { level: Level::AllPatients, patients_listed: true, ..of_group.clone() };
+            let exported = export(&listed, "");
+            assert_eq!(exported, export(&of_group, ""));
+            assert!(exported.contains(&"Patient/p1".into()) && !exported.contains(&"Patient/p2".into()));
+            assert_eq!(listed.left_out(), of_group.left_out());
+        }
+    }
+}
+
+#[test]
 fn a_group_export_holds_the_provenance_of_its_compartments_and_no_other() {
     let expected = [
         "Observation/o1",

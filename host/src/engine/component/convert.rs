@@ -39,6 +39,7 @@ pub(super) fn from_facts(facts: &Facts) -> wit::Facts {
     wit::Facts {
         patients: facts.patients.iter().cloned().collect(),
         groups: facts.groups.iter().cloned().collect(),
+        members: facts.members.iter().cloned().collect(),
         accessible_patients: facts.accessible_patients.iter().cloned().collect(),
         accessible_groups: facts.accessible_groups.iter().cloned().collect(),
         active_jobs: facts.active_jobs,
@@ -138,7 +139,11 @@ pub(super) fn wants(wants: wit::Wants) -> Converted<Wants> {
             let population = match population {
                 wit::PopulationWanted::Nobody => PopulationWanted::Nobody,
                 wit::PopulationWanted::Group(id) => PopulationWanted::Group(id),
+                wit::PopulationWanted::Members(wit::Members { group, patients }) => {
+                    PopulationWanted::Members { group, patients }
+                }
                 wit::PopulationWanted::Patient(id) => PopulationWanted::Patient(id),
+                wit::PopulationWanted::Patients(ids) => PopulationWanted::Patients(ids),
             };
             Wants::Run { population, partitions: partitions.iter().map(task).collect::<Converted<_>>()? }
         }
@@ -231,7 +236,9 @@ fn section(section: wit::Section) -> Section {
 fn need(need: wit::Need) -> Need {
     match need {
         wit::Need::Patient(id) => Need::Patient(id),
+        wit::Need::Patients(ids) => Need::Patients(ids),
         wit::Need::Group(id) => Need::Group(id),
+        wit::Need::Members(wit::Members { group, patients }) => Need::Members { group, patients },
         wit::Need::PatientAccess(wit::PatientAccess { patient, user }) => {
             Need::PatientAccess { patient, user: Sensitive::new(user) }
         }
