@@ -4,7 +4,11 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::{reference::local_id, time::Timestamp};
+use crate::{
+    period::{Period, Reference},
+    reference::local_id,
+    time::Timestamp,
+};
 
 /// One member of a Group that counts now.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,27 +61,13 @@ struct GroupMember {
     period: Option<Period>,
 }
 
-#[derive(Deserialize)]
-struct Reference {
-    reference: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Period {
-    start: Option<String>,
-    end: Option<String>,
-}
-
 impl GroupMember {
     fn counts(&self, now: Timestamp) -> bool {
-        let Some(period) = &self.period else { return !self.inactive };
-        let begun = period.start.as_deref().is_none_or(|start| first_instant(start).is_some_and(|start| start <= now));
-        let lasts = period.end.as_deref().is_none_or(|end| last_instant(end).is_some_and(|end| end >= now));
-        !self.inactive && begun && lasts
+        !self.inactive && self.period.as_ref().is_none_or(|period| period.holds(now))
     }
 
     fn kind(&self, base_url: &str) -> Member {
-        let reference = self.entity.reference.as_deref().unwrap_or_default();
+        let reference = self.entity.text();
         if let Some(id) = local_id(reference, "Patient", base_url) {
             Member::Patient(id.to_owned())
         } else if let Some(id) = local_id(reference, "Group", base_url) {
@@ -85,28 +75,6 @@ impl GroupMember {
         } else {
             Member::Other
         }
-    }
-}
-
-/// The first instant of a FHIR dateTime of any precision; dates are read in UTC.
-fn first_instant(text: &str) -> Option<Timestamp> {
-    let padded = match text.len() {
-        4 => format!("{text}-01-01T00:00:00Z"),
-        7 => format!("{text}-01T00:00:00Z"),
-        10 => format!("{text}T00:00:00Z"),
-        _ => text.to_owned(),
-    };
-    Timestamp::parse_instant(&padded).ok()
-}
-
-/// An instant within the last day of a FHIR dateTime of any precision.
-fn last_instant(text: &str) -> Option<Timestamp> {
-    match text.len() {
-        4 => Timestamp::parse_instant(&format!("{text}-12-31T23:59:59Z")).ok(),
-        // The longest month that the calendar has for it.
-        7 => (28..=31).rev().find_map(|day| Timestamp::parse_instant(&format!("{text}-{day}T23:59:59Z")).ok()),
-        10 => Timestamp::parse_instant(&format!("{text}T23:59:59Z")).ok(),
-        _ => Timestamp::parse_instant(text).ok(),
     }
 }
 

@@ -332,7 +332,7 @@ impl ExportPlan {
         match self.level {
             Level::System => false,
             Level::AllPatients => self.patients_listed,
-            Level::Group(_) | Level::Patient(_) => true,
+            Level::Group(_) | Level::Practitioner(_) | Level::Patient(_) => true,
         }
     }
 

@@ -19,13 +19,23 @@ fn the_operations_are_those_that_are_there() {
     assert!(declared(&rest["operation"], "export"));
     assert!(declared(&resource(&statement, "Patient")["operation"], "patient-export"));
     assert!(declared(&resource(&statement, "Group")["operation"], "group-export"));
+    // That of a provider's patients is an operation of ours, with a canonical of its own.
+    let of_provider = &resource(&statement, "Practitioner")["operation"][0];
+    assert_eq!(of_provider["name"], "export");
+    assert!(of_provider["definition"].as_str().is_some_and(|url| url.ends_with("/OperationDefinition/provider-export")));
     // Each answers, and where none is declared none is.
-    for target in ["$export", "Patient/$export", "Group/one/$export", "Patient/p1/$export"] {
+    for target in [
+        "$export",
+        "Patient/$export",
+        "Group/one/$export",
+        "Practitioner/d1/$export",
+        "Patient/p1/$export",
+    ] {
         assert_eq!(server.get(target).status, 202, "{target}");
     }
     for resource in rest["resource"].as_array().unwrap() {
         let name = resource["type"].as_str().unwrap();
-        if !["Patient", "Group"].contains(&name) {
+        if !["Patient", "Group", "Practitioner"].contains(&name) {
             assert_eq!(resource.get("operation"), None, "{name}");
         }
         assert_eq!(resource.get("interaction"), None, "{name}: there is no REST interface");
@@ -58,7 +68,7 @@ fn the_documentation_answers_what_the_guide_asks() {
         ("profiles", "Resources pass as they are stored, without a profile filter"),
         ("file splitting", "Files hold one resource type each and are split by number of resources and by bytes"),
         ("supporting resources", "supporting resources outside it are not added"),
-        ("levels", "Levels: system, Patient, Group, one patient"),
+        ("levels", "Levels: system, Patient, Group, the patients of one practitioner, one patient"),
         ("parameters", "Parameters: _type, _since, _until, _elements, _outputFormat"),
         ("output formats", "application/fhir+ndjson"),
         ("new members", "_since applies alike to new members of a group"),

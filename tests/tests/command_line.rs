@@ -53,7 +53,7 @@ fn what_cannot_be_asked_for_is_exit_2_with_a_pointed_text() {
         (&["--since", "2024-01-01"], "`_since` is not a FHIR instant"),
         (&["--level", "group/unknown"], "no such group"),
         (&["--level", "patient/unknown"], "no such patient"),
-        (&["--level", "everything"], "--level is one of system, patient, group/ID, patient/ID"),
+        (&["--level", "everything"], "--level is one of system, patient, group/ID, practitioner/ID, patient/ID"),
         (
             &["--level", "patient", "--type", "Practitioner"],
             "none of the types in `_type` is in the Patient compartment",

@@ -152,6 +152,44 @@ fn a_group_export_holds_the_data_of_members_and_of_nobody_else() {
     }
 }
 
+/// "Provider Export" of the document on EHI export for end users.
+#[test]
+fn a_provider_export_holds_the_data_of_the_providers_patients() {
+    let of = |references: &[&str]| {
+        let references: Vec<Value> = references.iter().map(|reference| json!({ "reference": reference })).collect();
+        json!({ "generalPractitioner": references })
+    };
+    let role = |id: &str, more: Value| {
+        let mut role = json!({ "practitioner": { "reference": "Practitioner/d1" } });
+        role.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        resource("PractitionerRole", id, role)
+    };
+    let lines = [
+        resource("Practitioner", "d1", json!({})),
+        resource("Practitioner", "d2", json!({})),
+        resource("Practitioner", "idle", json!({})),
+        role("r1", json!({})),
+        role("left", json!({ "active": false })),
+        resource("Patient", "direct", of(&["Organization/o", "Practitioner/d1"])),
+        resource("Patient", "by-role", of(&["PractitionerRole/r1"])),
+        resource("Patient", "by-a-role-that-ended", of(&["PractitionerRole/left"])),
+        resource("Patient", "of-another", of(&["Practitioner/d2"])),
+        patient("of-nobody"),
+        observation("o1", "direct"),
+        observation("o2", "by-role"),
+        observation("o3", "of-another"),
+    ];
+    let data = folder(&[("a.ndjson", &lines)]);
+    let server = Server::start(data.path(), &[]);
+    let expected = set(&["Observation/o1", "Observation/o2", "Patient/by-role", "Patient/direct"]);
+    assert_eq!(names(&server.exported("Practitioner/d1/$export")), expected);
+    assert_eq!(names(&server.exported("Practitioner/d2/$export?_type=Patient")), set(&["Patient/of-another"]));
+    let (_, manifest) = server.export("Practitioner/idle/$export");
+    assert_eq!(manifest["output"], json!([]), "a provider without patients exports nobody");
+    assert_eq!(server.get("Practitioner/absent/$export").status, 404);
+    assert_eq!(server.get("Practitioner/$export").status, 404);
+}
+
 #[test]
 fn an_empty_group_exports_nobody() {
     let data = ward();

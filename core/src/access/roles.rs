@@ -42,8 +42,10 @@ pub enum Reach {
     System,
     /// All patients: `Patient/$export`.
     AllPatients,
-    /// The patients of a group, such as those of one provider: `Group/[id]/$export`.
+    /// The patients of a group: `Group/[id]/$export`.
     Group,
+    /// The patients of one provider: `Practitioner/[id]/$export`.
+    Provider,
     /// One patient, whoever it is.
     AnyPatient,
     /// One patient to whom the user has access, which the embedder is asked.
@@ -80,6 +82,7 @@ impl Roles {
             Level::System => allowed(Reach::System),
             Level::AllPatients => allowed(Reach::AllPatients),
             Level::Group(_) => allowed(Reach::Group),
+            Level::Practitioner(_) => allowed(Reach::Provider),
             Level::Patient(_) => allowed(Reach::AnyPatient) || own && allowed(Reach::OwnPatient),
         };
         let is_of_one = matches!(level, Level::Patient(_));
@@ -111,7 +114,7 @@ impl Preset {
     }
 }
 
-const EVERYONE: &[Reach] = &[Reach::System, Reach::AllPatients, Reach::Group, Reach::AnyPatient];
+const EVERYONE: &[Reach] = &[Reach::System, Reach::AllPatients, Reach::Group, Reach::Provider, Reach::AnyPatient];
 const EXPORT: &[Operation] = &[Operation::Export];
 const BOTH: &[Operation] = &[Operation::Export, Operation::EhiExport];
 
@@ -143,12 +146,13 @@ mod tests {
         roles.right(&[role.to_owned()], operation, level, false)
     }
 
-    fn levels() -> [Level; 4] {
-        [Level::System, Level::AllPatients, Level::Group("g".into()), Level::Patient("p".into())]
+    fn levels() -> [Level; 5] {
+        let (group, provider) = (Level::Group("g".into()), Level::Practitioner("d".into()));
+        [Level::System, Level::AllPatients, group, provider, Level::Patient("p".into())]
     }
 
-    /// Which of system, all patients, group and one patient a role opens to `$export`.
-    fn opened(preset: Preset, role: &str) -> [bool; 4] {
+    /// Which of system, all patients, group, provider and one patient a role opens to `$export`.
+    fn opened(preset: Preset, role: &str) -> [bool; 5] {
         levels().map(|level| right(preset, role, Operation::Export, &level) == Right::Allowed)
     }
 
@@ -156,20 +160,20 @@ mod tests {
     #[test]
     fn the_roles_and_permissions_of_smile_cdr() {
         for (listed, expected) in [
-            ("ROLE_SUPERUSER Superuser", [true; 4]),
-            ("ROLE_FHIR_CLIENT_SUPERUSER_RO FHIR Client (Read-Only Superuser)", [true; 4]),
-            ("FHIR_OP_INITIATE_BULK_DATA_EXPORT Initiate Bulk Export ($export) - All Permissions", [true; 4]),
+            ("ROLE_SUPERUSER Superuser", [true; 5]),
+            ("ROLE_FHIR_CLIENT_SUPERUSER_RO FHIR Client (Read-Only Superuser)", [true; 5]),
+            ("FHIR_OP_INITIATE_BULK_DATA_EXPORT Initiate Bulk Export ($export) - All Permissions", [true; 5]),
             (
                 "FHIR_OP_INITIATE_BULK_DATA_EXPORT_GROUP Initiate Bulk Export ($export) - Group Export",
-                [false, false, true, false],
+                [false, false, true, false, false],
             ),
             (
                 "FHIR_OP_INITIATE_BULK_DATA_EXPORT_PATIENT Initiate Bulk Export ($export) - Patient Export",
-                [false, false, false, true],
+                [false, false, false, false, true],
             ),
             (
                 "FHIR_OP_INITIATE_BULK_DATA_EXPORT_SYSTEM Initiate Bulk Export ($export) - System Export",
-                [true, false, false, false],
+                [true, false, false, false, false],
             ),
         ] {
             let name = listed.split(' ').next().unwrap();
@@ -177,8 +181,8 @@ mod tests {
             let ehi = right(Preset::SmileCdr, name, Operation::EhiExport, &Level::Patient("p".into()));
             assert_eq!(ehi == Right::Allowed, name.starts_with("ROLE_"), "{listed}");
         }
-        assert_eq!(opened(Preset::SmileCdr, "ROLE_ANYTHING_ELSE"), [false; 4]);
-        assert_eq!(opened(Preset::EndUsers, "ROLE_SUPERUSER"), [false; 4], "of another preset");
+        assert_eq!(opened(Preset::SmileCdr, "ROLE_ANYTHING_ELSE"), [false; 5]);
+        assert_eq!(opened(Preset::EndUsers, "ROLE_SUPERUSER"), [false; 5], "of another preset");
     }
 
     #[test]
@@ -186,13 +190,14 @@ mod tests {
         // "System administrators and superusers have access to perform an EHI Export for a single patient, a set of
         // patients for a single provider, or all patients in their system."
         for role in ["administrator", "superuser"] {
-            assert_eq!(opened(Preset::EndUsers, role), [true; 4], "{role}");
+            assert_eq!(opened(Preset::EndUsers, role), [true; 5], "{role}");
             let one = right(Preset::EndUsers, role, Operation::EhiExport, &Level::Patient("p".into()));
             assert_eq!(one, Right::Allowed, "{role}");
         }
         // "Clinical users have access to perform an EHI Export for any single patient to whom they have access."
         let clinical = levels().map(|level| right(Preset::EndUsers, "clinical-user", Operation::EhiExport, &level));
-        assert_eq!(clinical, [Right::Refused, Right::Refused, Right::Refused, Right::IfAccessible]);
+        let (refused, if_accessible) = (Right::Refused, Right::IfAccessible);
+        assert_eq!(clinical, [refused, refused, refused, refused, if_accessible]);
         let roles = Roles { presets: [Preset::EndUsers].into(), ..Roles::default() };
         let patient = |own| {
             let level = Level::Patient("p".into());

@@ -44,6 +44,7 @@ fn path(plan: &ClientPlan) -> String {
         (Level::System, _) => "$export".into(),
         (Level::AllPatients, _) => "Patient/$export".into(),
         (Level::Group(id), _) => format!("Group/{id}/$export"),
+        (Level::Practitioner(id), _) => format!("Practitioner/{id}/$export"),
         (Level::Patient(id), ExportKind::BulkData) => format!("Patient/{id}/$export"),
         (Level::Patient(id), ExportKind::Ehi) => format!("Patient/{id}/$ehi-export"),
     }

@@ -291,7 +291,7 @@ impl Check {
     }
 
     fn level(&mut self, request: &ExportRequest) {
-        if let Level::Group(id) | Level::Patient(id) = &request.level
+        if let Level::Group(id) | Level::Practitioner(id) | Level::Patient(id) = &request.level
             && !is_id(id)
         {
             self.problem("level", "not a FHIR id");
@@ -321,7 +321,9 @@ impl Check {
         if !request.patients.iter().all(|id| is_id(id.expose())) {
             self.problem("patients", "not a FHIR id");
         }
-        if !request.patients.is_empty() && matches!(request.level, Level::System | Level::Patient(_)) {
+        if !request.patients.is_empty()
+            && matches!(request.level, Level::System | Level::Practitioner(_) | Level::Patient(_))
+        {
             self.problem("patients", "goes with the levels of all patients and of a group only");
         }
         if !request.include_associated_data.iter().chain(&request.output_format).all(|code| is_plain(code)) {

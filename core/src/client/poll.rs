@@ -204,7 +204,7 @@ impl Client {
         self.log(LogDetail::StatusError { body: codes(issues), code, message: reason.to_string() }, now);
     }
 
-    /// The group stays, for tools read it from here; a patient does not.
+    /// Group and practitioner stay, for tools read them from here; a patient does not.
     fn shown_export_url(&self) -> String {
         let request = self.record.plan.request();
         let operation = if request.kind == ExportKind::Ehi { "$ehi-export" } else { "$export" };
@@ -212,6 +212,7 @@ impl Client {
             Level::System => operation.to_owned(),
             Level::AllPatients => format!("Patient/{operation}"),
             Level::Group(id) => format!("Group/{id}/{operation}"),
+            Level::Practitioner(id) => format!("Practitioner/{id}/{operation}"),
             Level::Patient(_) => format!("Patient/(withheld)/{operation}"),
         })
     }

@@ -41,6 +41,16 @@ impl Endpoint {
                     }
                 }
             }
+            // Who is a provider's patient stands in the patients' records.
+            Level::Practitioner(id) => {
+                if covers("Practitioner") && covers("Patient") {
+                    needs.push(Need::Practitioner(id.clone()));
+                    if self.config.restrict_practitioners {
+                        let (client, user) = (client.clone(), principal.user().cloned());
+                        needs.push(Need::PractitionerAccess { practitioner: id.clone(), client, user });
+                    }
+                }
+            }
             Level::Patient(id) => {
                 let covered = match kick_off.operation {
                     Operation::EhiExport => principal.may_export_ehi_of(id, roles),
@@ -82,6 +92,9 @@ impl Endpoint {
             Level::AllPatients if kick_off.patients.is_some() && !scopes.covers("Patient") => {
                 return Err(forbidden("the token does not grant the export of `Patient`, which `patient` is about"));
             }
+            Level::Practitioner(_) if !scopes.covers("Practitioner") || !scopes.covers("Patient") => {
+                return Err(forbidden("the token does not grant the export of both `Practitioner` and `Patient`"));
+            }
             Level::Patient(_) if !scopes.covers("Patient") => {
                 return Err(forbidden("the token does not grant the export of `Patient`"));
             }
@@ -89,6 +102,12 @@ impl Endpoint {
             // What may not be exported is answered like what is not there (BD-SEC-08).
             Level::Group(id) if self.config.restrict_groups && !facts.accessible_groups.contains(id) => {
                 return Err(absent("group"));
+            }
+            Level::Practitioner(id) if !facts.practitioners.contains(id) => return Err(absent("practitioner")),
+            Level::Practitioner(id)
+                if self.config.restrict_practitioners && !facts.accessible_practitioners.contains(id) =>
+            {
+                return Err(absent("practitioner"));
             }
             Level::Patient(id) if !facts.patients.contains(id) => return Err(absent("patient")),
             _ => {}

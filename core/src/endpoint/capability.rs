@@ -66,6 +66,14 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
             json!({ "type": name, "operation": operations })
         }
         "Group" => json!({ "type": name, "operation": [operation("export", "group-export")] }),
+        "Practitioner" => {
+            let of_provider = json!({
+                "name": "export",
+                "definition": "https://ehi-export.github.io/fhir/OperationDefinition/provider-export",
+                "documentation": "Practitioner/[id]/$export: Provider Export, the compartments of the patients of one practitioner, with the parameters of group-export but for patient",
+            });
+            json!({ "type": name, "operation": [of_provider] })
+        }
         _ => json!({ "type": name }),
     };
     let parameters = search_parameters(endpoint, name);
@@ -99,7 +107,7 @@ fn documentation(config: &EndpointConfig) -> String {
     };
     let undated = if config.undated_included { "is" } else { "is not" };
     format!(
-        "Levels: system, Patient, Group, one patient. Parameters: _type, _since, _until, _elements, _outputFormat \
+        "Levels: system, Patient, Group, the patients of one practitioner, one patient. Parameters: _type, _since, _until, _elements, _outputFormat \
          (application/fhir+ndjson), _typeFilter with the search parameters listed for each type, includeAssociatedData \
          with LatestProvenanceResources and RelevantProvenanceResources, and patient by POST at Patient and Group level. \
          Resources pass as they are stored, without a \

@@ -77,6 +77,9 @@ pub struct EndpointConfig {
     /// Whether the embedder is asked for each group who may export it (BD-SEC-08).
     #[serde(default)]
     pub restrict_groups: bool,
+    /// Whether the embedder is asked for each practitioner who may export the patients.
+    #[serde(default)]
+    pub restrict_practitioners: bool,
     /// Who besides may follow an export that was started, and fetch its files (BD-SEC-04).
     #[serde(default)]
     pub downloads: Downloads,
@@ -202,6 +205,7 @@ impl EndpointConfig {
             ehi: None,
             roles: None,
             restrict_groups: false,
+            restrict_practitioners: false,
             downloads: Downloads::default(),
             signed_urls: None,
             smart: None,

@@ -56,6 +56,7 @@ impl Endpoint {
             ["$export"] => Level::System,
             ["Patient", "$export"] => Level::AllPatients,
             ["Group", id, "$export"] if is_id(id) => Level::Group((*id).to_owned()),
+            ["Practitioner", id, "$export"] if is_id(id) => Level::Practitioner((*id).to_owned()),
             ["Patient", id, "$export"] if is_id(id) => Level::Patient((*id).to_owned()),
             // Some libraries encode the dollar sign; a decoded segment is the same.
             ["Patient", id, "$ehi-export"] if is_id(id) && self.config.ehi.is_some() => {

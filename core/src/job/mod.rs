@@ -103,6 +103,8 @@ pub enum PopulationWanted {
         /// The patients.
         patients: Vec<String>,
     },
+    /// The patients of that practitioner now.
+    Practitioner(String),
     /// That patient.
     Patient(String),
     /// These patients. An empty list is nobody, and exports nobody.
@@ -282,6 +284,7 @@ impl Job {
                 PopulationWanted::Members { group: id.clone(), patients: listed() }
             }
             Level::Group(id) => PopulationWanted::Group(id.clone()),
+            Level::Practitioner(id) => PopulationWanted::Practitioner(id.clone()),
             Level::Patient(id) => PopulationWanted::Patient(id.clone()),
         }
     }

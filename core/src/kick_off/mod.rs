@@ -97,7 +97,10 @@ pub enum Level {
     AllPatients,
     /// `[base]/Group/[id]/$export`: the compartments of the group's members (BD-KICK-02).
     Group(String),
-    /// `[base]/Patient/[id]/$export`: the compartment of one patient; an operation of ours, which no edition defines.
+    /// `[base]/Practitioner/[id]/$export`: the compartments of the patients of one provider; an operation of ours, which no
+    /// edition defines.
+    Practitioner(String),
+    /// `[base]/Patient/[id]/$export`: the compartment of one patient; another of ours.
     Patient(String),
 }
 
@@ -125,6 +128,8 @@ pub enum Need {
         /// The patients.
         patients: Vec<String>,
     },
+    /// Whether that practitioner exists.
+    Practitioner(String),
     /// Whether that user has access to that patient.
     PatientAccess {
         /// The patient.
@@ -136,6 +141,16 @@ pub enum Need {
     GroupAccess {
         /// The group.
         group: String,
+        /// `None` where there is no authorisation.
+        client: Option<String>,
+        /// The user.
+        user: Option<Sensitive<String>>,
+    },
+    /// Whether the rules of the business let that client, and its user if there is one, export the patients of that
+    /// practitioner.
+    PractitionerAccess {
+        /// The practitioner.
+        practitioner: String,
         /// `None` where there is no authorisation.
         client: Option<String>,
         /// The user.
@@ -161,12 +176,18 @@ pub struct Facts {
     /// The patients asked about who are members of the group asked about.
     #[serde(default)]
     pub members: BTreeSet<String>,
+    /// The practitioners asked about that exist.
+    #[serde(default)]
+    pub practitioners: BTreeSet<String>,
     /// The patients asked about to whom the user has access.
     #[serde(default)]
     pub accessible_patients: BTreeSet<String>,
     /// The groups asked about that may be exported.
     #[serde(default)]
     pub accessible_groups: BTreeSet<String>,
+    /// The practitioners asked about whose patients may be exported.
+    #[serde(default)]
+    pub accessible_practitioners: BTreeSet<String>,
     /// How many jobs of this client are unfinished.
     pub active_jobs: Option<u32>,
 }

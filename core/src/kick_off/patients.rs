@@ -50,7 +50,7 @@ pub(crate) fn about(place: u32, code: IssueCode, diagnostics: &str) -> Issue {
 
 fn refusal(level: &Level, values: &[&Given<'_>]) -> Option<&'static str> {
     match level {
-        Level::System | Level::Patient(_) => Some(
+        Level::System | Level::Practitioner(_) | Level::Patient(_) => Some(
             "`patient` is of the levels of all patients and of a group; this address has no list of patients to narrow",
         ),
         Level::AllPatients | Level::Group(_) if values.iter().any(|value| value.index.is_none()) => {

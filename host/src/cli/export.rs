@@ -37,7 +37,7 @@ pub(super) struct Export {
     /// The folder to write to; it is made if it is not there, and must be empty
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Whose data: system (everything), patient (all patients), group/ID, patient/ID
+    /// Whose data: system (everything), patient (all patients), group/ID, practitioner/ID, patient/ID
     #[arg(long, default_value = "system")]
     level: String,
     #[command(flatten)]
@@ -107,8 +107,9 @@ impl Export {
             None if self.level == "system" => Ok(String::new()),
             None if self.level == "patient" => Ok(String::from("Patient/")),
             Some(("group", id)) if !id.is_empty() => Ok(format!("Group/{}/", selection::encode(id))),
+            Some(("practitioner", id)) if !id.is_empty() => Ok(format!("Practitioner/{}/", selection::encode(id))),
             Some(("patient", id)) if !id.is_empty() => Ok(format!("Patient/{}/", selection::encode(id))),
-            _ => Err(String::from("--level is one of system, patient, group/ID, patient/ID")),
+            _ => Err(String::from("--level is one of system, patient, group/ID, practitioner/ID, patient/ID")),
         }
     }
 

@@ -102,8 +102,12 @@ impl Exporter {
                     let found = self.source.has_group(id)?;
                     facts.groups.extend(found.then(|| id.clone()));
                 }
-                // Whoever knows users and rules for groups adds it; what nobody answers is no.
-                Need::PatientAccess { .. } | Need::GroupAccess { .. } => {}
+                Need::Practitioner(id) => {
+                    let found = self.source.has_practitioner(id)?;
+                    facts.practitioners.extend(found.then(|| id.clone()));
+                }
+                // Whoever knows users and rules adds it; what nobody answers is no.
+                Need::PatientAccess { .. } | Need::GroupAccess { .. } | Need::PractitionerAccess { .. } => {}
                 Need::ActiveJobs { client } => facts.active_jobs = Some(self.store.active(client.as_deref())?),
             }
         }

@@ -135,11 +135,12 @@ fn population(
         PopulationWanted::Nobody => return Ok(None),
         PopulationWanted::Patient(id) => of(std::slice::from_ref(id))?,
         PopulationWanted::Patients(ids) => of(ids)?,
-        // Who is a member changes: those of the beginning count.
-        PopulationWanted::Group(_) | PopulationWanted::Members { .. } if !first => {
+        // Who is a member or a provider's patient changes: those of the beginning count.
+        PopulationWanted::Group(_) | PopulationWanted::Members { .. } | PopulationWanted::Practitioner(_) if !first => {
             return Ok(Some(runtime.block_on(exporter.files.population(job))?));
         }
         PopulationWanted::Group(id) => exporter.source.members(id, clock::now())?,
+        PopulationWanted::Practitioner(id) => exporter.source.patients_of(id, clock::now())?,
         PopulationWanted::Members { group, patients } => {
             let members = exporter.source.members(group, clock::now())?;
             Population::load(&members)?.narrowed(patients.iter().map(String::as_str))?

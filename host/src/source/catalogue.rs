@@ -89,6 +89,29 @@ impl Catalogue {
         Ok(newest.filter(|spot| !tombstone::is_file(&spot.file)))
     }
 
+    /// Says id and place of every resource of a type as it was at an instant, in the order of the ids.
+    pub(super) fn each(
+        &self,
+        resource_type: &str,
+        at: Timestamp,
+        say: &mut dyn FnMut(&str, &Spot) -> Result<()>,
+    ) -> Result<()> {
+        let mut query = self.database.prepare_cached(
+            "SELECT file, offset, length, number, updated, key FROM resource WHERE key >= ?1 || '/' AND key < ?1 || '0' ORDER BY key",
+        )?;
+        let mut rows = query.query([resource_type])?;
+        while let Some(row) = rows.next()? {
+            let key: String = row.get(5)?;
+            let several = self.versions("version", &key)?;
+            let versions = if several.is_empty() { vec![held(row)?] } else { several };
+            let there = newest(versions, at).filter(|spot| !tombstone::is_file(&spot.file));
+            if let (Some(spot), Some((_, id))) = (there, key.split_once('/')) {
+                say(id, &spot)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The first line of a file between two offsets of whose resource another version was the newest at an instant. What
     /// changed later is not superseded, nor does it supersede: it is of the next export.
     pub(super) fn superseded(&self, file: &str, from: u64, to: u64, at: Timestamp) -> Result<Option<Spot>> {

@@ -14,6 +14,7 @@ use ehi_core::{
     ResourceType, Timestamp,
     group::{self, Member},
     population::{Population, PopulationBuilder},
+    practitioner,
 };
 use sha2::{Digest, Sha256};
 
@@ -21,6 +22,7 @@ use super::{
     Block, Blocks, Snapshot, Source,
     blocks::PatientBlocks,
     catalogue::{Catalogue, Filing, TO_THE_END},
+    scan,
     tombstone,
 };
 use crate::clock;
@@ -128,6 +130,29 @@ impl Source for Folder {
 
     fn has_group(&self, id: &str) -> Result<bool> {
         self.has("Group", id)
+    }
+
+    fn has_practitioner(&self, id: &str) -> Result<bool> {
+        self.has("Practitioner", id)
+    }
+
+    fn patients_of(&self, practitioner: &str, now: Timestamp) -> Result<Vec<u8>> {
+        let UpToDate { catalogue, .. } = self.up_to_date()?;
+        let mut roles = BTreeSet::new();
+        scan::each(&catalogue, &self.path, "PractitionerRole", now, &mut |id, line| {
+            if practitioner::has_role(line, practitioner, &self.base_url, now) {
+                roles.insert(id.to_owned());
+            }
+            Ok(())
+        })?;
+        let mut population = PopulationBuilder::default();
+        scan::each(&catalogue, &self.path, "Patient", now, &mut |id, line| {
+            if practitioner::has_patient(line, practitioner, &roles, &self.base_url) {
+                population.push(id)?;
+            }
+            Ok(())
+        })?;
+        Ok(population.seal())
     }
 
     fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>> {

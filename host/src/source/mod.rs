@@ -3,6 +3,7 @@
 mod blocks;
 mod catalogue;
 mod folder;
+mod scan;
 mod tombstone;
 mod version;
 
@@ -23,6 +24,12 @@ pub trait Source: Send + Sync {
 
     /// Whether that group is there.
     fn has_group(&self, id: &str) -> Result<bool>;
+
+    /// Whether that practitioner is there.
+    fn has_practitioner(&self, id: &str) -> Result<bool>;
+
+    /// The patients of that practitioner now, as a population block.
+    fn patients_of(&self, practitioner: &str, now: Timestamp) -> Result<Vec<u8>>;
 
     /// The patients who are members of that group now, as a population block; members of member groups too.
     fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>>;

@@ -70,6 +70,9 @@ impl Player<'_> {
             PopulationWanted::Nobody => return Ok(None),
             PopulationWanted::Group(id) => (of_group(id)?, None),
             PopulationWanted::Members { group, patients } => (of_group(group)?, Some(patients)),
+            PopulationWanted::Practitioner(id) => {
+                (self.case.practitioners.get(id).context("no such practitioner")?.as_slice(), None)
+            }
             PopulationWanted::Patient(id) => (std::slice::from_ref(id), None),
             PopulationWanted::Patients(ids) => (ids.as_slice(), None),
         };

@@ -46,6 +46,9 @@ pub struct Case {
     /// The members of each group, by its id.
     #[serde(default)]
     pub(super) groups: BTreeMap<String, Vec<String>>,
+    /// The patients of each practitioner, by the practitioner's id.
+    #[serde(default)]
+    pub(super) practitioners: BTreeMap<String, Vec<String>>,
     /// What consent forbids: the texts of the set of vetoes.
     #[serde(default)]
     pub(super) vetoes: Vec<String>,

@@ -67,8 +67,11 @@ impl Store {
                     facts.members.extend(patients.iter().filter(|id| members.contains(id)).cloned());
                 }
                 Need::Group(id) => facts.groups.extend(case.groups.contains_key(id).then(|| id.clone())),
-                // A case knows no rules for users and groups.
-                Need::PatientAccess { .. } | Need::GroupAccess { .. } => {}
+                Need::Practitioner(id) => {
+                    facts.practitioners.extend(case.practitioners.contains_key(id).then(|| id.clone()));
+                }
+                // A case knows no rules for users, groups and practitioners.
+                Need::PatientAccess { .. } | Need::GroupAccess { .. } | Need::PractitionerAccess { .. } => {}
                 Need::ActiveJobs { client } => {
                     let jobs = self.jobs.values().map(|kept| &kept.job);
                     let active = jobs.filter(|job| job.unfinished && (client.is_none() || job.client == *client));

@@ -37,8 +37,10 @@ pub(crate) fn facts(facts: wit::Facts) -> Facts {
         patients: facts.patients.into_iter().collect(),
         groups: facts.groups.into_iter().collect(),
         members: facts.members.into_iter().collect(),
+        practitioners: facts.practitioners.into_iter().collect(),
         accessible_patients: facts.accessible_patients.into_iter().collect(),
         accessible_groups: facts.accessible_groups.into_iter().collect(),
+        accessible_practitioners: facts.accessible_practitioners.into_iter().collect(),
         active_jobs: facts.active_jobs,
     }
 }
@@ -172,6 +174,7 @@ pub(crate) fn from_wants(wants: Wants) -> wit::Wants {
                 PopulationWanted::Members { group, patients } => {
                     wit::PopulationWanted::Members(wit::Members { group, patients })
                 }
+                PopulationWanted::Practitioner(id) => wit::PopulationWanted::Practitioner(id),
                 PopulationWanted::Patient(id) => wit::PopulationWanted::Patient(id),
                 PopulationWanted::Patients(ids) => wit::PopulationWanted::Patients(ids),
             };
@@ -222,12 +225,17 @@ fn from_need(need: Need) -> wit::Need {
         Need::Patients(ids) => wit::Need::Patients(ids),
         Need::Group(id) => wit::Need::Group(id),
         Need::Members { group, patients } => wit::Need::Members(wit::Members { group, patients }),
+        Need::Practitioner(id) => wit::Need::Practitioner(id),
         Need::PatientAccess { patient, user } => {
             wit::Need::PatientAccess(wit::PatientAccess { patient, user: user.expose().clone() })
         }
         Need::GroupAccess { group, client, user } => {
             let user = user.map(|user| user.expose().clone());
             wit::Need::GroupAccess(wit::GroupAccess { group, client, user })
+        }
+        Need::PractitionerAccess { practitioner, client, user } => {
+            let user = user.map(|user| user.expose().clone());
+            wit::Need::PractitionerAccess(wit::PractitionerAccess { practitioner, client, user })
         }
         Need::ActiveJobs { client } => wit::Need::ActiveJobs(client),
     }

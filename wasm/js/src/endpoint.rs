@@ -206,7 +206,7 @@ export type Routed = OneOf<{
 }>;
 
 /** Whose data is asked for. */
-export type Level = "system" | "allPatients" | { group: string } | { patient: string };
+export type Level = "system" | "allPatients" | { group: string } | { practitioner: string } | { patient: string };
 
 /** Which Provenance is exported: what belongs to the export anyway, the newest of each exported resource, or all of it. */
 export type Provenance = "unasked" | "latest" | "relevant";
@@ -252,10 +252,14 @@ export type Need = OneOf<{
   group: string;
   /** Which of these patients are members of that group now. */
   members: { group: string; patients: string[] };
+  /** Whether that practitioner exists. */
+  practitioner: string;
   /** Whether that user has access to that patient. */
   patientAccess: { patient: string; user: string };
   /** Whether the rules of the business let that client, and its user, export that group. */
   groupAccess: { group: string; client: string | null; user: string | null };
+  /** Whether the rules of the business let that client, and its user, export the patients of that practitioner. */
+  practitionerAccess: { practitioner: string; client: string | null; user: string | null };
   /** How many unfinished jobs that client has; of all where there is no authorisation. */
   activeJobs: { client: string | null };
 }>;
@@ -268,10 +272,14 @@ export interface Facts {
   groups?: string[];
   /** Those of the patients who are members of the group. */
   members?: string[];
+  /** The practitioners asked about that exist. */
+  practitioners?: string[];
   /** Those of the patients to whom the user has access. */
   accessiblePatients?: string[];
   /** Those of the groups that may be exported. */
   accessibleGroups?: string[];
+  /** Those of the practitioners whose patients may be exported. */
+  accessiblePractitioners?: string[];
   /** How many jobs are unfinished. */
   activeJobs?: number | null;
 }

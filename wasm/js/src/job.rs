@@ -88,6 +88,8 @@ export type PopulationWanted =
   | { group: string }
   /** Those of these patients who are members of that group now, and nobody else. */
   | { members: { group: string; patients: string[] } }
+  /** The patients of that practitioner now. */
+  | { practitioner: string }
   | { patient: string }
   /** These patients. An empty list is nobody, and exports nobody: a population is given all the same. */
   | { patients: string[] };

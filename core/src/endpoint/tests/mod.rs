@@ -1,6 +1,7 @@
 //! What is decided about requests, from the bytes on.
 
 mod patients;
+mod provider;
 
 use serde_json::{Value, json};
 

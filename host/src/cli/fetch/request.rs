@@ -14,7 +14,7 @@ use crate::cli::selection::EditionName;
 #[derive(Args)]
 #[command(next_help_heading = "What to export")]
 pub(super) struct Parameters {
-    /// Whose data: system (everything), patient (all patients), group/ID, patient/ID [default: system]
+    /// Whose data: system (everything), patient (all patients), group/ID, practitioner/ID, patient/ID [default: system]
     #[arg(long, conflicts_with = "ehi")]
     level: Option<String>,
     /// The whole record of this patient, by the EHI operation Patient/ID/$ehi-export
@@ -128,8 +128,9 @@ impl Parameters {
             None if level == "system" => Ok(Level::System),
             None if level == "patient" => Ok(Level::AllPatients),
             Some(("group", id)) if !id.is_empty() => Ok(Level::Group(id.to_owned())),
+            Some(("practitioner", id)) if !id.is_empty() => Ok(Level::Practitioner(id.to_owned())),
             Some(("patient", id)) if !id.is_empty() => Ok(Level::Patient(id.to_owned())),
-            _ => Err(String::from("--level is one of system, patient, group/ID, patient/ID")),
+            _ => Err(String::from("--level is one of system, patient, group/ID, practitioner/ID, patient/ID")),
         }
     }
 }

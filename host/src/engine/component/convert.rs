@@ -40,8 +40,10 @@ pub(super) fn from_facts(facts: &Facts) -> wit::Facts {
         patients: facts.patients.iter().cloned().collect(),
         groups: facts.groups.iter().cloned().collect(),
         members: facts.members.iter().cloned().collect(),
+        practitioners: facts.practitioners.iter().cloned().collect(),
         accessible_patients: facts.accessible_patients.iter().cloned().collect(),
         accessible_groups: facts.accessible_groups.iter().cloned().collect(),
+        accessible_practitioners: facts.accessible_practitioners.iter().cloned().collect(),
         active_jobs: facts.active_jobs,
     }
 }
@@ -142,6 +144,7 @@ pub(super) fn wants(wants: wit::Wants) -> Converted<Wants> {
                 wit::PopulationWanted::Members(wit::Members { group, patients }) => {
                     PopulationWanted::Members { group, patients }
                 }
+                wit::PopulationWanted::Practitioner(id) => PopulationWanted::Practitioner(id),
                 wit::PopulationWanted::Patient(id) => PopulationWanted::Patient(id),
                 wit::PopulationWanted::Patients(ids) => PopulationWanted::Patients(ids),
             };
@@ -239,11 +242,15 @@ fn need(need: wit::Need) -> Need {
         wit::Need::Patients(ids) => Need::Patients(ids),
         wit::Need::Group(id) => Need::Group(id),
         wit::Need::Members(wit::Members { group, patients }) => Need::Members { group, patients },
+        wit::Need::Practitioner(id) => Need::Practitioner(id),
         wit::Need::PatientAccess(wit::PatientAccess { patient, user }) => {
             Need::PatientAccess { patient, user: Sensitive::new(user) }
         }
         wit::Need::GroupAccess(wit::GroupAccess { group, client, user }) => {
             Need::GroupAccess { group, client, user: user.map(Sensitive::new) }
+        }
+        wit::Need::PractitionerAccess(wit::PractitionerAccess { practitioner, client, user }) => {
+            Need::PractitionerAccess { practitioner, client, user: user.map(Sensitive::new) }
         }
         wit::Need::ActiveJobs(client) => Need::ActiveJobs { client },
     }
