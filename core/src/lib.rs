@@ -83,6 +83,7 @@ pub mod group;
 pub mod http;
 pub mod job;
 pub mod kick_off;
+pub mod look_up;
 pub mod manifest;
 pub mod ndjson;
 pub mod outcome;

@@ -12,6 +12,7 @@ use crate::{
     http::{Request, Response},
     job::{Command, Effects, Epoch, Job, JobId, JobMisuse, PollAccount, Wants},
     kick_off::{Facts, KickOff, Need},
+    look_up::{Found, LookUp},
     manifest::{ManifestHead, OutputFile, Section},
     pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
@@ -51,6 +52,8 @@ pub enum Routed {
         /// To answer.
         needs: Vec<Need>,
     },
+    /// Find the resources, then [`look_up`].
+    LookUp(LookUp),
     /// Load the job and [`handle_request`], or send [`not_found`].
     Job(JobId),
 }
@@ -119,6 +122,7 @@ pub fn route(endpoint: &Endpoint, head: &RequestHead, body: &[u8], principal: &P
         Route::KickOff(kick_off) => {
             Routed::KickOff { needs: endpoint.needs(&kick_off, principal), kick_off: *kick_off }
         }
+        Route::LookUp(look_up) => Routed::LookUp(*look_up),
         Route::Job(id) => Routed::Job(id),
     }
 }
@@ -137,6 +141,11 @@ pub fn decide(
         Decision::Accepted(job, response) => Decided::Accepted(Accepted { id, job: stored(&job), response }),
         Decision::Refused(response) => Decided::Refused(response),
     }
+}
+
+/// See [`Endpoint::look_up`].
+pub fn look_up(endpoint: &Endpoint, look_up: &LookUp, principal: &Principal, found: Found, now: i64) -> Response {
+    endpoint.look_up(look_up, principal, found, Timestamp::from_millis(now))
 }
 
 /// See [`Endpoint::not_found`].

@@ -290,6 +290,8 @@ impl Server {
         let route = self.endpoint.route(request, &principal);
         match route {
             Route::Respond(response) => plain(response),
+            // This server has nothing but its exports.
+            Route::LookUp(_) => plain(self.endpoint.not_found()),
             Route::KickOff(kick_off) => {
                 let facts = Facts { active_jobs: Some(0), ..Facts::default() };
                 let id = JobId::from_entropy([u8::try_from(self.jobs.len()).unwrap() + 1; 16]);

@@ -237,9 +237,11 @@ typedef struct ehi_digester ehi_digester;
  *
  * The order of calls, for each HTTP request:
  *
- * 1. `ehi_endpoint_route`. It answers with a response to send, with the id of a job, or with a kick-off and its needs.
+ * 1. `ehi_endpoint_route`. It answers with a response to send, with the id of a job, with a kick-off and its needs, or with
+ *    a look-up.
  * 2. Of a job: load its record and call `ehi_job_handle_request`, or send `ehi_endpoint_not_found`.
  * 3. Of a kick-off: answer the needs with facts and call `ehi_endpoint_decide`; store the job, then send the response.
+ * 4. Of a look-up: find the resources and call `ehi_endpoint_look_up`.
  */
 typedef struct ehi_endpoint ehi_endpoint;
 
@@ -370,7 +372,8 @@ ehi_status ehi_endpoint_new(struct ehi_view config, struct ehi_endpoint **endpoi
 void ehi_endpoint_free(struct ehi_endpoint *endpoint);
 
 /**
- * Says what a request asks for: `respond` with a response, `kickOff` with a kick-off and its needs, or `job` with an id.
+ * Says what a request asks for: `respond` with a response, `kickOff` with a kick-off and its needs, `lookUp` with resources
+ * to find, or `job` with an id.
  *
  * `head` is the request without its body, as JSON: `method`, the raw undecoded `target`, and `headers` as a list of name
  * and value. `principal` is who asks, as JSON: `"anonymous"`, `"open"`, or `known` with all its members.
@@ -397,6 +400,20 @@ ehi_status ehi_endpoint_decide(const struct ehi_endpoint *endpoint,
                                int64_t now,
                                struct ehi_value **decided,
                                struct ehi_bytes **error);
+
+/**
+ * The response to a look-up, once its resources are found.
+ *
+ * `look_up` is `/lookUp` of what `ehi_endpoint_route` answered, `found` the resources as their JSON texts. What is handed
+ * back and was not asked for is not shown. `now` is in milliseconds since 1970-01-01T00:00:00Z.
+ */
+ehi_status ehi_endpoint_look_up(const struct ehi_endpoint *endpoint,
+                                struct ehi_view look_up,
+                                struct ehi_view principal,
+                                struct ehi_view found,
+                                int64_t now,
+                                struct ehi_value **response,
+                                struct ehi_bytes **error);
 
 /**
  * The response for whatever is not there: a job that no record has, a file that no row names.

@@ -20,9 +20,11 @@ use crate::{
 ///
 /// The order of calls, for each HTTP request:
 ///
-/// 1. `ehi_endpoint_route`. It answers with a response to send, with the id of a job, or with a kick-off and its needs.
+/// 1. `ehi_endpoint_route`. It answers with a response to send, with the id of a job, with a kick-off and its needs, or with
+///    a look-up.
 /// 2. Of a job: load its record and call `ehi_job_handle_request`, or send `ehi_endpoint_not_found`.
 /// 3. Of a kick-off: answer the needs with facts and call `ehi_endpoint_decide`; store the job, then send the response.
+/// 4. Of a look-up: find the resources and call `ehi_endpoint_look_up`.
 pub struct Endpoint(pub(crate) Guarded<ehi_core::Endpoint>);
 
 /// Makes an endpoint of its configuration, a JSON object; `baseUrl` and `auth` are required.
@@ -46,7 +48,8 @@ pub extern "C" fn ehi_endpoint_free(endpoint: Option<Box<Endpoint>>) {
     call::free(endpoint);
 }
 
-/// Says what a request asks for: `respond` with a response, `kickOff` with a kick-off and its needs, or `job` with an id.
+/// Says what a request asks for: `respond` with a response, `kickOff` with a kick-off and its needs, `lookUp` with resources
+/// to find, or `job` with an id.
 ///
 /// `head` is the request without its body, as JSON: `method`, the raw undecoded `target`, and `headers` as a list of name
 /// and value. `principal` is who asks, as JSON: `"anonymous"`, `"open"`, or `known` with all its members.
@@ -90,6 +93,29 @@ pub extern "C" fn ehi_endpoint_decide(
         let entropy = entropy.bytes("entropy")?.try_into();
         let entropy = entropy.map_err(|_| Failure::new(Status::MalformedValue, "`entropy` is not 16 bytes long"))?;
         decided.write(Value::boxed(&values::decide(endpoint, kick_off, &principal, &facts, entropy, now))?);
+        Ok(())
+    })
+}
+
+/// The response to a look-up, once its resources are found.
+///
+/// `look_up` is `/lookUp` of what `ehi_endpoint_route` answered, `found` the resources as their JSON texts. What is handed
+/// back and was not asked for is not shown. `now` is in milliseconds since 1970-01-01T00:00:00Z.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_endpoint_look_up(
+    endpoint: Option<&Endpoint>,
+    look_up: View<'_>,
+    principal: View<'_>,
+    found: View<'_>,
+    now: i64,
+    response: Option<&mut MaybeUninit<Box<Value>>>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_ref(endpoint.map(|endpoint| &endpoint.0), error, |endpoint| {
+        let response = required(response, "response")?;
+        let look_up = json(look_up, "look_up")?;
+        let (principal, found) = (self::principal(principal)?, json(found, "found")?);
+        response.write(Value::boxed(&values::look_up(endpoint, &look_up, &principal, found, now))?);
         Ok(())
     })
 }

@@ -18,6 +18,7 @@ use ehi_core::{
     http::Response,
     job::{self, PollAccount, Wants},
     kick_off::{Facts, KickOff},
+    look_up::{Found, LookUp},
     manifest::{ManifestHead, OutputFile},
     pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
@@ -195,6 +196,16 @@ impl Engine for PipeEngine {
         now: i64,
     ) -> Result<Decided, EngineError> {
         self.call("decide", &[&json(kick_off)?, &json(principal)?, &json(facts)?, &entropy, &decimal(now)])
+    }
+
+    fn look_up(
+        &mut self,
+        look_up: &LookUp,
+        principal: &Principal,
+        found: Found,
+        now: i64,
+    ) -> Result<Response, EngineError> {
+        self.call("look_up", &[&json(look_up)?, &json(principal)?, &json(&found)?, &decimal(now)])
     }
 
     fn not_found(&mut self) -> Result<Response, EngineError> {

@@ -22,15 +22,11 @@ fn the_operations_are_those_that_are_there() {
     // That of a provider's patients is an operation of ours, with a canonical of its own.
     let of_provider = &resource(&statement, "Practitioner")["operation"][0];
     assert_eq!(of_provider["name"], "export");
-    assert!(of_provider["definition"].as_str().is_some_and(|url| url.ends_with("/OperationDefinition/provider-export")));
+    assert!(
+        of_provider["definition"].as_str().is_some_and(|url| url.ends_with("/OperationDefinition/provider-export"))
+    );
     // Each answers, and where none is declared none is.
-    for target in [
-        "$export",
-        "Patient/$export",
-        "Group/one/$export",
-        "Practitioner/d1/$export",
-        "Patient/p1/$export",
-    ] {
+    for target in ["$export", "Patient/$export", "Group/one/$export", "Practitioner/d1/$export", "Patient/p1/$export"] {
         assert_eq!(server.get(target).status, 202, "{target}");
     }
     for resource in rest["resource"].as_array().unwrap() {
@@ -38,7 +34,12 @@ fn the_operations_are_those_that_are_there() {
         if !["Patient", "Group", "Practitioner"].contains(&name) {
             assert_eq!(resource.get("operation"), None, "{name}");
         }
-        assert_eq!(resource.get("interaction"), None, "{name}: there is no REST interface");
+        let interactions = match name {
+            "Group" => Some(json!([{ "code": "read" }, { "code": "search-type" }])),
+            "Patient" | "Practitioner" => Some(json!([{ "code": "search-type" }])),
+            _ => None,
+        };
+        assert_eq!(resource.get("interaction"), interactions.as_ref(), "{name}: there is no other REST interface");
     }
     assert_eq!(server.get("Observation/$export").status, 404);
     requirement!(server, "BD-CAP-01", "BD-CAP-02");

@@ -18,6 +18,7 @@ pub use assertion::{
 pub use claims::TokenRules;
 pub use grant::{Coverage, TypeGrant};
 pub use jws::Algorithm;
+pub(crate) use principal::Sight;
 pub use principal::{Owner, Principal, TokenError};
 pub(crate) use roles::Right;
 pub use roles::{Preset, Reach, Role, Roles};

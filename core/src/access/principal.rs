@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     grant::TypeGrant,
-    roles::{Right, Roles},
+    roles::{Reach, Right, Roles},
     scope::{Context, Scope},
 };
 use crate::{
@@ -95,6 +95,33 @@ impl Principal {
         }
     }
 
+    /// Which resources of a type the roles of the user let be looked up: those that the user may start exports of. A
+    /// client without a user is judged by its scopes alone, and so is everyone where no roles are stated.
+    pub(crate) fn sight(&self, resource_type: &str, roles: Option<&Roles>) -> Sight {
+        let (own, roles) = match (self, roles) {
+            (Self::Anonymous, _) => return Sight::Nobody,
+            (Self::Known { user: Some(_), roles: own, .. }, Some(roles)) => (own, roles),
+            (Self::Open | Self::Known { .. }, _) => return Sight::Everyone,
+        };
+        let reaches = |reach| roles.reach(own, reach);
+        match (resource_type, self.patient()) {
+            ("Group", _) if reaches(Reach::Group) => Sight::Everyone,
+            ("Practitioner", _) if reaches(Reach::Provider) => Sight::Everyone,
+            ("Patient", _) if reaches(Reach::AnyPatient) => Sight::Everyone,
+            ("Patient", _) if reaches(Reach::AccessiblePatient) => Sight::Accessible,
+            ("Patient", Some(patient)) if reaches(Reach::OwnPatient) => Sight::Own(patient.to_owned()),
+            _ => Sight::Nobody,
+        }
+    }
+
+    /// The patient in context, where there is one.
+    pub(crate) fn patient(&self) -> Option<&str> {
+        match self {
+            Self::Known { patient: Some(patient), .. } => Some(patient.expose()),
+            Self::Anonymous | Self::Open | Self::Known { .. } => None,
+        }
+    }
+
     /// The user, where there is one.
     pub(crate) fn user(&self) -> Option<&Sensitive<String>> {
         match self {
@@ -124,6 +151,17 @@ impl Principal {
             Self::Anonymous | Self::Open => Owner::Anyone,
         }
     }
+}
+
+/// What a user may look up.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Sight {
+    Nobody,
+    /// Those that the embedder's rules open to the user.
+    Accessible,
+    /// That patient.
+    Own(String),
+    Everyone,
 }
 
 /// To whom a job belongs (BD-SEC-04).

@@ -93,6 +93,12 @@ impl Roles {
         }
     }
 
+    /// Whether a user with these roles reaches that, by whatever operation.
+    pub(crate) fn reach(&self, roles: &[String], reach: Reach) -> bool {
+        let operations = [Operation::Export, Operation::EhiExport];
+        roles.iter().any(|role| operations.iter().any(|operation| self.allows(role, *operation, reach)))
+    }
+
     fn allows(&self, role: &str, operation: Operation, reach: Reach) -> bool {
         if let Some(role) = self.table.get(role) {
             return role.operations.contains(&operation) && role.reach.contains(&reach);

@@ -46,7 +46,7 @@ fn security(auth: Auth) -> Value {
     }
 }
 
-/// BD-CAP-02, BD-CAP-03. Only the operations are offered: no REST interaction is claimed.
+/// BD-CAP-02, BD-CAP-03. The operations, and no REST interaction but the look-ups.
 fn resource(endpoint: &Endpoint, name: &str) -> Value {
     let mut resource = match name {
         "Patient" => {
@@ -76,6 +76,10 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
         }
         _ => json!({ "type": name }),
     };
+    if let (Some(members), Some((interactions, documentation))) = (resource.as_object_mut(), look_ups(name)) {
+        members.insert("interaction".into(), interactions);
+        members.insert("documentation".into(), Value::String(documentation));
+    }
     let parameters = search_parameters(endpoint, name);
     if let Some(members) = resource.as_object_mut().filter(|_| !parameters.is_empty()) {
         members.insert("searchParam".into(), Value::Array(parameters));
@@ -83,12 +87,29 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
     resource
 }
 
+/// BD-KICK-15: what can be read and searched, and by what.
+fn look_ups(name: &str) -> Option<(Value, String)> {
+    let codes: &[&str] = match name {
+        "Group" => &["read", "search-type"],
+        "Patient" | "Practitioner" => &["search-type"],
+        _ => return None,
+    };
+    let interactions = codes.iter().map(|code| json!({ "code": code })).collect();
+    let documentation = "A search is by _id, identifier and name, at most 100 are shown, and there are no further pages. The \
+        other search parameters are those of _typeFilter.";
+    Some((interactions, documentation.to_owned()))
+}
+
 /// BD-CAP-04: what `_typeFilter` can ask of a type, as the evaluator has it.
 fn search_parameters(endpoint: &Endpoint, name: &str) -> Vec<Value> {
     let definitions = endpoint.definitions();
     let known = definitions.search_codes(name).filter_map(|code| definitions.search_parameter(name, code));
     let usable = known.filter(|parameter| Filter::supports(parameter));
-    usable.map(|parameter| json!({ "name": parameter.code(), "type": parameter.parameter_type().as_str() })).collect()
+    let known = usable.map(|parameter| (parameter.code(), parameter.parameter_type().as_str()));
+    // R4 has no name of a Group, and a search by it is what the guide asks for.
+    let group_name =
+        (name == "Group" && definitions.search_parameter(name, "name").is_none()).then_some(("name", "string"));
+    known.chain(group_name).map(|(name, kind)| json!({ "name": name, "type": kind })).collect()
 }
 
 fn operation(name: &str, canonical: &str) -> Value {

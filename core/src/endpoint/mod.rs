@@ -3,6 +3,7 @@
 mod authorize;
 mod capability;
 mod config;
+mod look_up;
 mod patients;
 mod route;
 mod smart;
@@ -36,7 +37,7 @@ pub use smart::SmartConfig;
 /// The order of calls, for each HTTP request:
 ///
 /// 1. [`route`](Self::route) the request. The answer is a response to send, the id of a job to hand the request to
-///    ([`Job::handle_request`]), or a [`KickOff`].
+///    ([`Job::handle_request`]), a [`KickOff`], or resources to [look up](Self::look_up).
 /// 2. Answer the kick-off's [`needs`](Self::needs) with [`Facts`].
 /// 3. [`decide`](Self::decide): store the job and send the response. Or [`authorize`](Self::authorize), then
 ///    [`accept`](Self::accept) or [`refuse`](Self::refuse), where something is to happen in between.

@@ -7,6 +7,7 @@ use crate::{
     http::{Prefer, Request, Response, Target},
     job::JobId,
     kick_off::{self, KickOff, Level, Operation},
+    look_up::LookUp,
     outcome::{Issue, IssueCode},
     reference::is_id,
 };
@@ -18,6 +19,8 @@ pub enum Route {
     Respond(Response),
     /// An export: see [`Endpoint::decide`].
     KickOff(Box<KickOff>),
+    /// Resources to be shown: find them, then [`Endpoint::look_up`].
+    LookUp(Box<LookUp>),
     /// A job's status, a file of it, or its deletion: hand the request to [`Job::handle_request`](crate::job::Job::handle_request),
     /// or answer [`Endpoint::not_found`] if there is no such job.
     Job(JobId),
@@ -68,6 +71,16 @@ impl Endpoint {
                 let job = matches!(rest, [] | ["files", _]).then(|| JobId::parse(id)).flatten();
                 return Ok(job.map_or_else(|| Route::Respond(not_found()), Route::Job));
             }
+            [name @ ("Group" | "Patient" | "Practitioner")] => {
+                allow(request, &["GET", "HEAD"])?;
+                self.check_accept(request)?;
+                return self.find_resources(request, name, None, principal);
+            }
+            [name @ "Group", id] if is_id(id) => {
+                allow(request, &["GET", "HEAD"])?;
+                self.check_accept(request)?;
+                return self.find_resources(request, name, Some(id), principal);
+            }
             _ => return Ok(Route::Respond(not_found())),
         };
         self.kick_off(request, Operation::Export, level).map(|kick_off| Route::KickOff(Box::new(kick_off)))
@@ -113,7 +126,7 @@ impl Endpoint {
         {
             return Ok(());
         }
-        let diagnostics = "the answer to a kick-off is `application/fhir+json`, which `Accept` must allow";
+        let diagnostics = "the answer is `application/fhir+json`, which `Accept` must allow";
         Err(Refusal::new(406, Issue::error(IssueCode::NotSupported, diagnostics).about("Accept")))
     }
 

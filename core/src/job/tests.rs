@@ -73,7 +73,7 @@ fn kick_off(
     let kick_off = match endpoint.route(&request, principal) {
         Route::KickOff(kick_off) => kick_off,
         Route::Respond(response) => return Err(Box::new(response)),
-        Route::Job(_) => panic!("not a job"),
+        Route::Job(_) | Route::LookUp(_) => panic!("no kick-off"),
     };
     let facts =
         Facts { patients: BTreeSet::from(["p1".into(), "p2".into()]), active_jobs: Some(0), ..Facts::default() };

@@ -28,6 +28,6 @@ pub(super) fn given<'m>(target: &Target<'m>, reader: &mut Reader<'_>) -> Vec<Giv
 }
 
 /// A parameter name as it may be shown: short, and nothing but visible ASCII.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     name.chars().take(40).map(|c| if c.is_ascii_graphic() && c != '`' { c } else { '?' }).collect()
 }

@@ -19,6 +19,7 @@ use crate::{
     time::Timestamp,
 };
 
+pub(crate) use from_query::shown;
 pub(crate) use parse::{Reader, read};
 pub(crate) use patients::about as about_patient;
 

@@ -104,6 +104,12 @@ static void decide(const struct call *call, struct answer *answer) {
     put_value(answer);
 }
 
+static void look_up(const struct call *call, struct answer *answer) {
+    answer->status = ehi_endpoint_look_up(endpoint, argument(call, 1), argument(call, 2), argument(call, 3),
+                                          integer(call, 4), &answer->value, &answer->error);
+    put_value(answer);
+}
+
 static void not_found(const struct call *call, struct answer *answer) {
     (void)call;
     answer->status = ehi_endpoint_not_found(endpoint, &answer->value, &answer->error);
@@ -276,6 +282,7 @@ static const struct {
     {"endpoint_new", endpoint_new},
     {"route", route},
     {"decide", decide},
+    {"look_up", look_up},
     {"not_found", not_found},
     {"handle_request", handle_request},
     {"serve_file", serve_file},

@@ -110,6 +110,7 @@ static void null_handles(void) {
     EXPECT(NULL_POINTER, ehi_endpoint_route(NULL, text(HEAD), NONE, text(OPEN), &value_out, NULL));
     EXPECT(NULL_POINTER,
            ehi_endpoint_decide(NULL, kick_off, text(OPEN), text(FACTS), text(ENTROPY), 0, &value_out, NULL));
+    EXPECT(NULL_POINTER, ehi_endpoint_look_up(NULL, text("{}"), text(OPEN), text("{}"), 0, &value_out, NULL));
     EXPECT(NULL_POINTER, ehi_endpoint_not_found(NULL, &value_out, NULL));
     EXPECT(NULL_POINTER,
            ehi_job_handle_request(NULL, running, NONE, text(HEAD), NONE, text(OPEN), 0, &value_out, NULL));
@@ -149,6 +150,7 @@ static void null_outputs(void) {
     EXPECT(NULL_POINTER, ehi_endpoint_new(text(CONFIG), NULL, NULL));
     EXPECT(NULL_POINTER, ehi_endpoint_route(endpoint, text(HEAD), NONE, text(OPEN), NULL, NULL));
     EXPECT(NULL_POINTER, ehi_endpoint_decide(endpoint, kick_off, text(OPEN), text(FACTS), text(ENTROPY), 0, NULL, NULL));
+    EXPECT(NULL_POINTER, ehi_endpoint_look_up(endpoint, text("{}"), text(OPEN), text("{}"), 0, NULL, NULL));
     EXPECT(NULL_POINTER, ehi_endpoint_not_found(endpoint, NULL, NULL));
     EXPECT(NULL_POINTER, ehi_job_handle_request(endpoint, running, NONE, text(HEAD), NONE, text(OPEN), 0, NULL, NULL));
     EXPECT(NULL_POINTER, ehi_job_serve_file(running, text(ROW), text(HEAD), NULL, NULL));

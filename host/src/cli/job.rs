@@ -51,7 +51,9 @@ pub(super) fn kick_off(
     let (head, body) = selection.request(level);
     let decided = match engine.route(&head, &body, &Principal::Open)? {
         Routed::Respond(response) => Decided::Refused(response),
-        Routed::Job(_) => return Err(EngineError::Stopped("it took a kick-off for something else".into()).into()),
+        Routed::Job(_) | Routed::LookUp(_) => {
+            return Err(EngineError::Stopped("it took a kick-off for something else".into()).into());
+        }
         Routed::KickOff { kick_off, needs } => {
             let facts = facts(&needs)?;
             engine.decide(&kick_off, &Principal::Open, &facts, clock::entropy()?, clock::now_millis())?

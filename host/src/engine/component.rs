@@ -10,6 +10,7 @@ use ehi_core::{
     http::Response,
     job::{Command, PollAccount, Wants},
     kick_off::{Facts, KickOff},
+    look_up::{Found, LookUp},
     manifest::{ManifestHead, OutputFile},
     pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
@@ -185,6 +186,22 @@ impl Engine for Instance {
             (json(kick_off)?, convert::from_principal(principal), convert::from_facts(facts));
         let decided = control.endpoint().call_decide(store, endpoint, &kick_off, &principal, &facts, &entropy, now);
         convert::decided(decided.map_err(stopped)?)
+    }
+
+    fn look_up(
+        &mut self,
+        look_up: &LookUp,
+        principal: &Principal,
+        found: Found,
+        now: i64,
+    ) -> Result<Response, EngineError> {
+        let endpoint = self.endpoint()?;
+        let (store, exports) = self.call();
+        let control = exports.ehi_exporter_control();
+        let (look_up, principal, found) =
+            (json(look_up)?, convert::from_principal(principal), convert::from_found(&found));
+        let answer = control.endpoint().call_look_up(store, endpoint, &look_up, &principal, &found, now);
+        convert::response(answer.map_err(stopped)?.map_err(EngineError::Refused)?)
     }
 
     fn not_found(&mut self) -> Result<Response, EngineError> {

@@ -11,6 +11,7 @@ use ehi_core::{
     http::Response,
     job::{Command, PollAccount, Wants},
     kick_off::{Facts, KickOff},
+    look_up::{Found, LookUp},
     manifest::{ManifestHead, OutputFile},
     pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
@@ -41,6 +42,15 @@ pub trait Engine: Send {
         entropy: [u8; 16],
         now: i64,
     ) -> Result<Decided, EngineError>;
+
+    /// The answer to a look-up.
+    fn look_up(
+        &mut self,
+        look_up: &LookUp,
+        principal: &Principal,
+        found: Found,
+        now: i64,
+    ) -> Result<Response, EngineError>;
 
     /// The answer for whatever is not there.
     fn not_found(&mut self) -> Result<Response, EngineError>;

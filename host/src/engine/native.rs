@@ -6,6 +6,7 @@ use ehi_core::{
     http::Response,
     job::{Command, PollAccount, Wants},
     kick_off::{Facts, KickOff},
+    look_up::{Found, LookUp},
     manifest::{ManifestHead, ManifestWriter, OutputFile},
     pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
@@ -50,6 +51,16 @@ impl Engine for Native {
         now: i64,
     ) -> Result<Decided, EngineError> {
         Ok(values::decide(&self.endpoint, kick_off.clone(), principal, facts, entropy, now))
+    }
+
+    fn look_up(
+        &mut self,
+        look_up: &LookUp,
+        principal: &Principal,
+        found: Found,
+        now: i64,
+    ) -> Result<Response, EngineError> {
+        Ok(values::look_up(&self.endpoint, look_up, principal, found, now))
     }
 
     fn not_found(&mut self) -> Result<Response, EngineError> {

@@ -11,8 +11,9 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use ehi_core::{
-    ResourceType, Timestamp,
+    ResourceType, Sensitive, Timestamp,
     group::{self, Member},
+    look_up::{Found, LookUp},
     population::{Population, PopulationBuilder},
     practitioner,
 };
@@ -153,6 +154,29 @@ impl Source for Folder {
             Ok(())
         })?;
         Ok(population.seal())
+    }
+
+    fn look_up(&self, look_up: &LookUp, now: Timestamp) -> Result<Found> {
+        let mut found = Found::default();
+        let Some(filter) = look_up.filter(&self.base_url, now).filter(|_| look_up.access.is_none()) else {
+            return Ok(found);
+        };
+        let UpToDate { catalogue, .. } = self.up_to_date()?;
+        let count = usize::try_from(look_up.count).unwrap_or(usize::MAX);
+        let mut total = 0_u64;
+        let resource_type = look_up.resource_type.as_str();
+        scan::each(&catalogue, &self.path, resource_type, now, &mut |id, line| {
+            let is_asked = look_up.id.as_ref().is_none_or(|asked| asked.expose() == id);
+            if is_asked && filter.matches(line) {
+                total += 1;
+                if found.resources.len() < count {
+                    found.resources.push(Sensitive::new(String::from_utf8_lossy(line).into_owned()));
+                }
+            }
+            Ok(())
+        })?;
+        found.total = Some(total);
+        Ok(found)
     }
 
     fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>> {

@@ -10,7 +10,11 @@ mod version;
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use ehi_core::{ResourceType, Timestamp, population::Population};
+use ehi_core::{
+    ResourceType, Timestamp,
+    look_up::{Found, LookUp},
+    population::Population,
+};
 
 pub use folder::Folder;
 
@@ -33,6 +37,10 @@ pub trait Source: Send + Sync {
 
     /// The patients who are members of that group now, as a population block; members of member groups too.
     fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>>;
+
+    /// The resources that a look-up asks for, as they are now. A source that knows no rules of access finds none where
+    /// access is asked about.
+    fn look_up(&self, look_up: &LookUp, now: Timestamp) -> Result<Found>;
 
     /// Whether any of the data is of one of those types. May say yes where it would take long to tell.
     fn has_any_of(&self, resource_types: &BTreeSet<ResourceType>) -> Result<bool>;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use ehi_core::{
+    Timestamp,
     access::Principal,
     http::{Body, Response},
     job::{Command, Wants},
@@ -175,6 +176,12 @@ impl<'c> Player<'c> {
                     }
                     Decided::Refused(response) => response,
                 };
+                self.deliver(head, None, response)
+            }
+            Routed::LookUp(look_up) => {
+                let found = self.store.look_up(self.case, &look_up, Timestamp::from_millis(self.now))?;
+                let response = self.engine.look_up(&look_up, principal, found, self.now);
+                let response = self.transcript.take("lookUp", response)?;
                 self.deliver(head, None, response)
             }
             Routed::Job(id) => {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use ehi_core::{
+    Sensitive, Timestamp,
     job::PollAccount,
     kick_off::{Facts, Need},
+    look_up::{Found, LookUp},
     manifest::OutputFile,
     values::{Applied, StoredJob},
 };
@@ -80,6 +82,27 @@ impl Store {
             }
         }
         facts
+    }
+
+    /// The resources of the sources that a look-up asks for. A case knows no rules of access.
+    pub(super) fn look_up(&self, case: &Case, look_up: &LookUp, now: Timestamp) -> Result<Found> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Typed {
+            resource_type: String,
+        }
+        let filter = look_up.filter(&case.config.base_url, now).context("no queries of a route")?;
+        let mut found = Found::default();
+        for line in case.sources.values().flat_map(|source| source.lines()) {
+            let typed = serde_json::from_slice::<Typed>(line);
+            let is_of_type = typed.is_ok_and(|typed| typed.resource_type == look_up.resource_type.as_str());
+            if is_of_type && look_up.access.is_none() && filter.matches(line) {
+                found.resources.push(Sensitive::new(String::from_utf8_lossy(line).into_owned()));
+            }
+        }
+        found.total = u64::try_from(found.resources.len()).ok();
+        found.resources.truncate(usize::try_from(look_up.count)?);
+        Ok(found)
     }
 }
 

@@ -7,7 +7,7 @@ use ehi_core::{endpoint::EndpointConfig, manifest::ManifestWriter, values};
 use crate::{
     Engine,
     bindings::exports::ehi::exporter::control::{
-        Answered, Applied, Command, Decided, Endpoint, Facts, Guest, GuestEndpoint, GuestManifestWriter,
+        Answered, Applied, Command, Decided, Endpoint, Facts, Found, Guest, GuestEndpoint, GuestManifestWriter,
         ManifestWriter as ManifestHandle, Millis, OutputFile, PollAccount, Principal, Request, Response, Routed,
         SetWanted, StoredJob, Wants,
     },
@@ -78,6 +78,12 @@ impl GuestEndpoint for EndpointCell {
         let entropy = entropy.try_into().map_err(|_| "entropy must be 16 bytes")?;
         let principal = convert::principal(principal)?;
         Ok(convert::from_decided(values::decide(&self.0, kick_off, &principal, &convert::facts(facts), entropy, now)))
+    }
+
+    fn look_up(&self, look_up: String, principal: Principal, found: Found, now: Millis) -> Converted<Response> {
+        let look_up = convert::from_opaque(&look_up, "look-up")?;
+        let (principal, found) = (convert::principal(principal)?, convert::found(found));
+        Ok(convert::from_response(values::look_up(&self.0, &look_up, &principal, found, now)))
     }
 
     fn not_found(&self) -> Response {

@@ -6,6 +6,7 @@ use ehi_core::{
     http::{Body, Response},
     job::{self, Command, Epoch, PollAccount, PopulationWanted, StepWanted, Wants},
     kick_off::{Facts, Need},
+    look_up::{AccessAsked, Found, LookUp},
     manifest::{OutputFile, Section},
     pass::{PartitionTask, SetWanted},
     values::{Accepted, Answered, Applied, Decided, RequestHead, Routed, StoredJob},
@@ -42,6 +43,30 @@ pub(crate) fn facts(facts: wit::Facts) -> Facts {
         accessible_groups: facts.accessible_groups.into_iter().collect(),
         accessible_practitioners: facts.accessible_practitioners.into_iter().collect(),
         active_jobs: facts.active_jobs,
+    }
+}
+
+pub(crate) fn found(found: wit::Found) -> Found {
+    Found {
+        resources: found.resources.into_iter().map(Sensitive::new).collect(),
+        total: found.total,
+        accessible: found.accessible.into_iter().collect(),
+    }
+}
+
+fn from_look_up(look_up: &LookUp) -> wit::LookUp {
+    let exposed = |value: &Sensitive<String>| value.expose().clone();
+    let access = |AccessAsked { client, user }: &AccessAsked| wit::AccessAsked {
+        client: client.clone(),
+        user: user.as_ref().map(exposed),
+    };
+    wit::LookUp {
+        value: opaque(look_up),
+        resource_type: look_up.resource_type.to_string(),
+        id: look_up.id.as_ref().map(exposed),
+        queries: look_up.queries.expose().clone(),
+        access: look_up.access.as_ref().map(access),
+        count: look_up.count,
     }
 }
 
@@ -138,6 +163,7 @@ pub(crate) fn from_routed(routed: Routed) -> wit::Routed {
             let needs = needs.into_iter().map(from_need).collect();
             wit::Routed::KickOff(wit::KickOff { value: opaque(&kick_off), needs })
         }
+        Routed::LookUp(look_up) => wit::Routed::LookUp(from_look_up(&look_up)),
         Routed::Job(id) => wit::Routed::Job(id.to_string()),
     }
 }

@@ -23,7 +23,7 @@ impl Endpoint {
         Ok(Self(ehi_core::Endpoint::new(config)?))
     }
 
-    /// What a request asks for: a response to send, a kick-off to decide, or the id of a job to load.
+    /// What a request asks for: a response to send, a kick-off to decide, resources to find, or the id of a job to load.
     #[wasm_bindgen(unchecked_return_type = "Routed")]
     pub fn route(
         &self,
@@ -52,6 +52,20 @@ impl Endpoint {
         let entropy = bytes(entropy, "entropy").ok().and_then(|bytes| bytes.try_into().ok());
         let entropy = entropy.ok_or_else(Error::entropy_length)?;
         give(&values::decide(&self.0, kick_off, &principal, &facts, entropy, now))
+    }
+
+    /// The answer to a look-up, once the resources are found. `now` is `Date.now()`.
+    #[wasm_bindgen(js_name = lookUp, unchecked_return_type = "HttpResponse")]
+    pub fn look_up(
+        &self,
+        #[wasm_bindgen(js_name = lookUp, unchecked_param_type = "LookUp")] look_up: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Principal")] principal: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Found")] found: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Millis")] now: &JsValue,
+    ) -> Result<JsValue, Error> {
+        let (look_up, principal) = (read(look_up, "a look-up")?, read_principal(principal)?);
+        let (found, now) = (read(found, "a set of found resources")?, read(now, MILLIS)?);
+        give(&values::look_up(&self.0, &look_up, &principal, found, now))
     }
 
     /// The response for a job or a file that is not there.
@@ -201,6 +215,8 @@ export type Routed = OneOf<{
   respond: HttpResponse;
   /** Answer the needs, then `decide`. */
   kickOff: { kickOff: KickOff; needs: Need[] };
+  /** Find the resources, then `lookUp`. */
+  lookUp: LookUp;
   /** Load the job by this id and `handleRequest`, or send `notFound`. */
   job: string;
 }>;
@@ -282,6 +298,31 @@ export interface Facts {
   accessiblePractitioners?: string[];
   /** How many jobs are unfinished. */
   activeJobs?: number | null;
+}
+
+/** Resources of one type to be found, as they are now. */
+export interface LookUp {
+  resourceType: string;
+  /** Only the one with that id. */
+  id: string | null;
+  /** Only those that meet one of these: `Type?name=value&…`, percent-encoded. */
+  queries: string[];
+  /** Only those that your rules open to this client and user; `null` means all of them. */
+  access: { client: string | null; user: string | null } | null;
+  /** Hand back no more than so many. */
+  count: number;
+  /** The URL of the request. */
+  request: string;
+}
+
+/** What was found. */
+export interface Found {
+  /** Each as its JSON text. */
+  resources?: string[];
+  /** How many there are, if not all of them are handed back. What is not accessible is not counted. */
+  total?: number | null;
+  /** If access is asked about: the ids of those that are accessible. */
+  accessible?: string[];
 }
 
 /** What became of a kick-off. */

@@ -17,6 +17,9 @@ const operations = {
   decide: (kickOff, principal, facts, entropy, now) => [
     json(present.endpoint.decide(value(kickOff), value(principal), value(facts), entropy, Number(now))),
   ],
+  look_up: (lookUp, principal, found, now) => [
+    json(present.endpoint.lookUp(value(lookUp), value(principal), value(found), Number(now))),
+  ],
   not_found: () => [json(present.endpoint.notFound())],
   handle_request: (record, account, head, body, principal, now) => [
     json(

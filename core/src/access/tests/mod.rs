@@ -69,7 +69,7 @@ fn kick_off_with(
     let kick_off = match endpoint.route(&request, principal) {
         Route::KickOff(kick_off) => kick_off,
         Route::Respond(response) => return Err(Box::new(response)),
-        Route::Job(_) => panic!("not a job"),
+        Route::Job(_) | Route::LookUp(_) => panic!("no kick-off"),
     };
     match endpoint.decide(*kick_off, principal, facts, JobId::from_entropy([1; 16]), at(0)) {
         Decision::Accepted(job, _) => Ok(*job),

@@ -205,7 +205,7 @@ fn accepted(config: &EndpointConfig, query: &str) -> Result<Job, String> {
     let kick_off = match endpoint.route(&request, &Principal::Open) {
         Route::KickOff(kick_off) => kick_off,
         Route::Respond(response) => return Err(format!("{:?}", response.body)),
-        Route::Job(_) => panic!("not a job"),
+        Route::Job(_) | Route::LookUp(_) => panic!("no kick-off"),
     };
     let facts = Facts { active_jobs: Some(0), ..Facts::default() };
     let now = Timestamp::parse_instant("2026-01-01T00:00:00Z").unwrap();

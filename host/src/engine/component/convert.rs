@@ -6,6 +6,7 @@ use ehi_core::{
     http::{Body, Response},
     job::{Command, Epoch, JobId, PollAccount, PopulationWanted, StepWanted, Wants},
     kick_off::{Facts, Need},
+    look_up::Found,
     manifest::{OutputFile, Section},
     pass::{PartitionTask, SetWanted},
     values::{Accepted, Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
@@ -45,6 +46,14 @@ pub(super) fn from_facts(facts: &Facts) -> wit::Facts {
         accessible_groups: facts.accessible_groups.iter().cloned().collect(),
         accessible_practitioners: facts.accessible_practitioners.iter().cloned().collect(),
         active_jobs: facts.active_jobs,
+    }
+}
+
+pub(super) fn from_found(found: &Found) -> wit::Found {
+    wit::Found {
+        resources: found.resources.iter().map(|text| text.expose().clone()).collect(),
+        total: found.total,
+        accessible: found.accessible.iter().cloned().collect(),
     }
 }
 
@@ -105,6 +114,7 @@ pub(super) fn routed(routed: Result<wit::Routed, String>) -> Converted<Routed> {
         wit::Routed::KickOff(wit::KickOff { value, needs }) => {
             Routed::KickOff { kick_off: from_json(&value)?, needs: needs.into_iter().map(need).collect() }
         }
+        wit::Routed::LookUp(look_up) => Routed::LookUp(from_json(&look_up.value)?),
         wit::Routed::Job(id) => Routed::Job(job_id(&id)?),
     })
 }
