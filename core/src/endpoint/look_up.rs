@@ -87,7 +87,7 @@ impl Endpoint {
         resource_type: &ResourceType,
         asked: &[Query],
         principal: &Principal,
-    ) -> Result<Option<(Vec<Query>, Option<AccessAsked>)>, Refusal> {
+    ) -> Result<Option<Seen>, Refusal> {
         let name = resource_type.as_str();
         let roles = self.config.roles.as_ref();
         let definitions = look_up::definitions();
@@ -145,6 +145,9 @@ fn own(patient: &str) -> BTreeSet<String> {
     let id = if crate::reference::is_id(patient) { patient } else { "-" };
     [format!("Patient?_id={id}")].into()
 }
+
+/// The queries of what may be seen, and whose access is to be asked.
+type Seen = (Vec<Query>, Option<AccessAsked>);
 
 /// What a search asks for, undecoded.
 struct Asked {

@@ -52,7 +52,7 @@ pub(super) struct Serve {
     #[arg(long, value_enum, default_value_t = AuthMode::None)]
     auth: AuthMode,
     /// A JSON array of access tokens, read again when it changes: {"sha256":"…","client":"app","user":null,"patient":null,
-    /// "scopes":["system/*.rs"],"roles":[],"expires":"2030-01-01T00:00:00Z","access":{"patients":[],"groups":[]}}, and of
+    /// "scopes":["system/*.rs"],"roles":[],"expires":"2030-01-01T00:00:00Z","access":{"patients":[],"groups":[],"practitioners":[]}}, and of
     /// staff who take steps at /staff/jobs/ID: {"sha256":"…","staff":"records","expires":"2030-01-01T00:00:00Z"}
     #[arg(long, value_name = "FILE", required_if_eq("auth", "tokens"))]
     tokens: Option<PathBuf>,

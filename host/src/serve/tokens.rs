@@ -53,7 +53,7 @@ struct Table {
     staff: BTreeMap<[u8; 32], Staff>,
 }
 
-/// Of a user: the patients and groups that roles and rules make depend on who it is.
+/// What roles and rules make depend on who it is.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Access {
@@ -61,6 +61,8 @@ struct Access {
     patients: BTreeSet<String>,
     #[serde(default)]
     groups: BTreeSet<String>,
+    #[serde(default)]
+    practitioners: BTreeSet<String>,
 }
 
 impl Tokens {
@@ -113,6 +115,9 @@ impl Bearer {
                 Need::GroupAccess { group, .. } if self.access.groups.contains(group) => {
                     facts.accessible_groups.insert(group.clone());
                 }
+                Need::PractitionerAccess { practitioner, .. } if self.access.practitioners.contains(practitioner) => {
+                    facts.accessible_practitioners.insert(practitioner.clone());
+                }
                 _ => {}
             }
         }
@@ -149,7 +154,8 @@ impl Table {
             return Ok(());
         }
         let access = token.remove("access").map(serde_json::from_value).transpose();
-        let access: Option<Access> = access.map_err(|_| anyhow::anyhow!("`access` has `patients` and `groups`"))?;
+        let access: Option<Access> =
+            access.map_err(|_| anyhow::anyhow!("`access` has `patients`, `groups` and `practitioners`"))?;
         let principal = Principal::from_json(&json!({ "known": token }).to_string())?;
         self.clients.insert(digest, Bearer { principal, access: Arc::new(access.unwrap_or_default()) });
         Ok(())

@@ -23,8 +23,7 @@ use super::{
     Block, Blocks, Snapshot, Source,
     blocks::PatientBlocks,
     catalogue::{Catalogue, Filing, TO_THE_END},
-    scan,
-    tombstone,
+    scan, tombstone,
 };
 use crate::clock;
 

@@ -14,7 +14,7 @@ const ALL: &str = "/fhir/Patient/$export";
 const GROUP: &str = "/fhir/Group/g1/$export";
 
 /// A deployment in which `p1` and `p2` exist, and `p1` is a member of `g1`.
-fn kick_off(target: &str, prefer: &str, body: &str) -> Result<(Job, Response), Response> {
+fn kick_off(target: &str, prefer: &str, body: &str) -> Result<(Job, Response), Box<Response>> {
     let (endpoint, principal) = (endpoint(), everything());
     let facts = Facts {
         patients: ids(&["p1", "p2"]),
@@ -25,12 +25,12 @@ fn kick_off(target: &str, prefer: &str, body: &str) -> Result<(Job, Response), R
     };
     let kick_off = match route(&endpoint, "POST", target, prefer, body, &principal) {
         Route::KickOff(kick_off) => *kick_off,
-        Route::Respond(response) => return Err(response),
+        Route::Respond(response) => return Err(Box::new(response)),
         other => panic!("{other:?}"),
     };
     match decide(&endpoint, kick_off, &principal, &facts) {
         Decision::Accepted(job, response) => Ok((*job, response)),
-        Decision::Refused(response) => Err(response),
+        Decision::Refused(response) => Err(Box::new(response)),
     }
 }
 
