@@ -164,7 +164,7 @@ fn status(config: EndpointConfig, headers: &[(&str, &str)]) -> u16 {
     match Endpoint::new(config).unwrap().route(&request, &Principal::Open) {
         Route::Respond(response) => response.status,
         Route::KickOff(_) => 202,
-        Route::Job(_) => panic!("a kick-off is no job"),
+        Route::Job(_) | Route::LookUp(_) => panic!("a kick-off is nothing else"),
     }
 }
 
