@@ -154,6 +154,8 @@ impl Client {
     }
 
     fn with(record: Record, random: Random) -> Self {
+        // What was cancelled before a crash stays cancelled after it.
+        let cancelled = record.head.stage == Stage::Cancelling;
         Self {
             record,
             random,
@@ -172,7 +174,7 @@ impl Client {
             numbers: BTreeMap::new(),
             bytes: 0,
             token: Token::None,
-            cancelled: false,
+            cancelled,
             opened: BTreeSet::new(),
             progress: None,
             report: None,

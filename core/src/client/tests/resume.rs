@@ -102,6 +102,30 @@ fn sorted(files: &BTreeMap<String, Vec<u8>>) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
+fn what_was_cancelled_before_a_crash_stays_cancelled() {
+    let server = |sent: &Sent| match sent.method.as_str() {
+        "DELETE" => reply(202, &[], ""),
+        _ if sent.url.contains("$export") => reply(202, &[("Content-Location", "/poll/1")], ""),
+        _ => reply(202, &[("Retry-After", "60")], ""),
+    };
+    let mut run = Run::new(plain(), server);
+    run.crash_at = Some(12);
+    assert!(run.run().is_none());
+    run.client.handle_input(ClientInput::Cancel, run.now);
+    // Saved, and lost before the server is told.
+    loop {
+        match run.client.poll_output(run.now) {
+            ClientOutput::Transmit { .. } => break,
+            output => run.act(output),
+        }
+    }
+    let saved = run.saved.clone();
+    let mut run = Run::new(plain(), server);
+    run.client = Client::resume(&saved, 1, run.now).unwrap();
+    assert_eq!(run.done().outcome, Outcome::Cancelled);
+}
+
+#[test]
 fn saves_grow_with_what_happens_and_not_with_the_export() {
     let rows: Vec<_> = (0..500).map(|n| format!(r#"{{"type":"Patient","url":"/f/{n}","count":1}}"#)).collect();
     let rows: Vec<_> = rows.iter().map(String::as_str).collect();
