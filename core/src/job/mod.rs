@@ -199,10 +199,14 @@ impl Job {
 
     /// What is to be done, as `holder` sees it: while another holder's lease lasts, nothing.
     ///
+    /// An unfinished job whose deadline has passed wants nothing but [`handle_timeout`](Self::handle_timeout), which fails it.
+    ///
     /// A holder's own older lease does not stop it: a host that restarts under its old name goes on at once, and the new
     /// epoch makes whatever its former self still does stale. So a name must not be shared by hosts that run together.
     pub fn wants(&self, holder: &str, now: Timestamp) -> Wants {
         match self.record.state {
+            // Else a job that takes every host down with it would be begun again for ever.
+            State::Queued | State::Running if self.is_overdue(now) => Wants::Nothing,
             State::Queued | State::Running => match &self.record.lease {
                 Some(lease) if lease.until > now && lease.holder != holder => Wants::Nothing,
                 _ => Wants::Run { population: self.population_wanted(), partitions: self.unfinished() },
@@ -235,7 +239,7 @@ impl Job {
 
     /// Moves on what time alone moves: a complete job whose retention has passed expires, one that waited too long fails.
     pub fn handle_timeout(&mut self, now: Timestamp) -> Effects {
-        if self.record.state.is_unfinished() && self.record.deadline.is_some_and(|deadline| deadline <= now) {
+        if self.is_overdue(now) {
             return self.time_out(now);
         }
         let due = self.wake_at().is_some_and(|at| at <= now);
@@ -254,6 +258,11 @@ impl Job {
     /// Reads a stored record. One that a newer version of this library wrote is refused, so that nothing of it is lost.
     pub fn decode(record: &str) -> Result<Self, JobMisuse> {
         Record::decode(record).map(|record| Self { record })
+    }
+
+    /// Whether it has been in its present state for longer than it may.
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        self.record.state.is_unfinished() && self.record.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// Until when the outcome of an ended job is told.

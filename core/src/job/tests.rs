@@ -279,6 +279,27 @@ fn no_wait_is_for_ever() {
 }
 
 #[test]
+fn a_job_that_outlasts_every_host_is_not_begun_again_for_ever() {
+    let endpoint = endpoint(&deployment());
+    let (mut job, _) = ehi(&endpoint);
+    job.apply(Command::FormSubmitted { answers: FormAnswers::default() }, at(1)).unwrap();
+    job.apply(approve("contract"), at(1)).unwrap();
+    job.apply(approve("fee"), at(1)).unwrap();
+    // Each host that takes it is lost with it.
+    let mut now = 2;
+    while let Wants::Run { .. } = job.wants("h", at(now)) {
+        assert!(now < 10_000, "it is begun again for ever");
+        let (until, transaction_time) = (at(now + 60), at(now));
+        let (holder, snapshot) = ("h".into(), String::new());
+        job.apply(Command::Begin { holder, until, transaction_time, snapshot, partitions: 1 }, at(now)).unwrap();
+        now += 60;
+    }
+    assert!(job.wake_at().is_some_and(|wake| wake <= at(now)), "it is looked at all the same");
+    assert!(job.handle_timeout(at(now)).job);
+    assert_eq!(job.state(), State::Failed);
+}
+
+#[test]
 fn a_waiting_job_can_be_deleted_and_the_form_comes_too_late() {
     let endpoint = endpoint(&deployment());
     let (mut job, _) = ehi(&endpoint);
