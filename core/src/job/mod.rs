@@ -231,8 +231,10 @@ impl Job {
                 let lease = self.record.lease.as_ref().map_or(self.record.created, |lease| lease.until);
                 Some(self.record.deadline.map_or(lease, |deadline| deadline.min(lease)))
             }
-            State::Complete | State::FailedEmpty => Some(self.retained_until()),
+            State::Complete => Some(self.retained_until()),
             State::Failed | State::Expired | State::Deleted => Some(ended),
+            // However short the retention is, the tombstone stands for its time.
+            State::FailedEmpty => Some(self.retained_until().max(ended.plus_seconds(TOMBSTONE_SECONDS))),
             State::Gone => Some(ended.plus_seconds(TOMBSTONE_SECONDS)),
         }
     }

@@ -300,6 +300,19 @@ fn a_job_that_outlasts_every_host_is_not_begun_again_for_ever() {
 }
 
 #[test]
+fn a_failed_job_is_not_forgotten_before_its_last_upload_can_have_ended() {
+    let mut config = deployment();
+    config["retentionSeconds"] = json!(60);
+    let endpoint = endpoint(&config);
+    let (mut job, _) = ehi(&endpoint);
+    assert!(job.handle_timeout(at(1_000)).job);
+    assert_eq!(job.state(), State::FailedEmpty);
+    assert_eq!(poll(&mut job, &endpoint, 1_061).status, 404, "its error is told for the retention");
+    assert_eq!(job.wants("h", at(1_000 + TOMBSTONE_SECONDS - 1)), Wants::Nothing);
+    assert_eq!(job.wants("h", at(1_000 + TOMBSTONE_SECONDS)), Wants::Forget);
+}
+
+#[test]
 fn a_waiting_job_can_be_deleted_and_the_form_comes_too_late() {
     let endpoint = endpoint(&deployment());
     let (mut job, _) = ehi(&endpoint);
