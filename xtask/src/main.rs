@@ -16,6 +16,7 @@ mod js;
 mod miri;
 mod requirements;
 mod setup;
+mod sim;
 mod test;
 mod wasm;
 mod workspace;
@@ -32,6 +33,7 @@ use demo::DemoArgs;
 use generate::GenArgs;
 use header::HeaderArgs;
 use requirements::RequirementsArgs;
+use sim::SimArgs;
 use test::TestArgs;
 use workspace::Workspace;
 
@@ -102,6 +104,12 @@ enum Task {
     /// polars and orjson from the Python index, jq from Debian. Takes some minutes on a machine that does nothing else.
     Bench(BenchArgs),
 
+    /// Simulate hosts, clients and people under faults, and tell what was met
+    ///
+    /// 2,000 runs unless told otherwise; a seed that shows something wrong is named and replays exactly by `--seed`.
+    /// docs/simulation.md says what is simulated.
+    Sim(SimArgs),
+
     /// Check licences, bans and sources of all dependencies by cargo-deny, installing it if need be
     Deny,
 
@@ -134,6 +142,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Data => data::run(&workspace),
         Task::Agreement => agreement::run(&workspace),
         Task::Bench(args) => bench::run(&workspace, &args),
+        Task::Sim(args) => sim::run(&workspace, &args),
         Task::Deny => deny::run(&workspace),
         Task::Miri => miri::run(&workspace),
     }
