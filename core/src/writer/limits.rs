@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::WriterError;
 
-/// What a writer may use, and how files are cut. Memory is at most `queueBytesMax`, two lines, and `appendBytes` for
-/// each resource type that occurs.
+/// What a writer may use, and how files are cut. Memory is at most `queueBytesMax`, two lines, and twice `appendBytes`
+/// for each resource type that occurs and for eight more appends, whose memory is used again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct WriterLimits {

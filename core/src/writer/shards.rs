@@ -1,9 +1,6 @@
 //! Files being written: cut by resources and by bytes, and checkpointed when one is closed.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{Checkpoint, Digester, KindProgress, Layout, Output, Resume, WriterLimits};
 use crate::{Definitions, ResourceType, manifest::Section, outcome::OperationOutcome};
@@ -45,9 +42,10 @@ type Kind = (Section, Option<ResourceType>);
 pub(super) struct Shards {
     partition: u32,
     limits: WriterLimits,
-    open: BTreeMap<Kind, OpenFile>,
-    /// Per kind: records seen, and what the checkpoint we started from says of it.
-    kinds: BTreeMap<Kind, KindState>,
+    /// By number, the kinds that have occurred or that the checkpoint we started from names.
+    shelves: Vec<Shelf>,
+    /// The number of the kind of the last record: the next is often of the same.
+    recent: usize,
     /// Bytes of input before the present line.
     taken: u64,
     /// The present line, counted from where this writer began; 0 before the first. The lines of a block count as one, for
@@ -66,6 +64,8 @@ pub(super) struct Shards {
     queued_bytes: usize,
     /// What the caller is looking at.
     shown: Option<Queued>,
+    /// Memory of what was polled, for what comes next.
+    spare: Vec<Vec<u8>>,
     written: u64,
     passed_over: u64,
 }
@@ -78,6 +78,14 @@ struct Block {
     begins: Option<Resume>,
 }
 
+/// The files of one kind.
+struct Shelf {
+    kind: Kind,
+    state: KindState,
+    open: Option<OpenFile>,
+}
+
+/// Records of one kind, and what the checkpoint we started from says of it.
 #[derive(Clone, Copy, Default)]
 struct KindState {
     /// Records of this kind seen by this writer.
@@ -107,8 +115,8 @@ struct OpenFile {
     /// Where its first line begins.
     resume: Resume,
     taken: u64,
-    /// Records of every kind seen before that line.
-    seen: BTreeMap<Kind, u64>,
+    /// Records seen before that line of every kind that had occurred, by number.
+    seen: Vec<u64>,
     /// The block of the last record, and how much of it is in this file.
     part: Part,
 }
@@ -160,13 +168,13 @@ impl Shards {
         let progress = from.map(|checkpoint| checkpoint.kinds.as_slice()).unwrap_or_default();
         let state = |kind: &KindProgress| {
             let state = KindState { published_before: kind.published, next: kind.next, ..KindState::default() };
-            ((kind.section, kind.resource_type.clone()), state)
+            Shelf { kind: (kind.section, kind.resource_type.clone()), state, open: None }
         };
         Self {
             partition,
             limits,
-            open: BTreeMap::new(),
-            kinds: progress.iter().map(state).collect(),
+            shelves: progress.iter().map(state).collect(),
+            recent: 0,
             taken: 0,
             line: 0,
             oldest: None,
@@ -177,6 +185,7 @@ impl Shards {
             blocks: 0,
             queued_bytes: 0,
             shown: None,
+            spare: Vec::new(),
             written: 0,
             passed_over: 0,
         }
@@ -206,25 +215,25 @@ impl Shards {
     /// Writes a resource, byte for byte.
     pub(super) fn resource(&mut self, resource_type: &ResourceType, text: &[u8], place: &Place<'_>) {
         let by_type = self.limits.layout == Layout::ByType && self.block.is_none();
-        let resource_type = by_type.then(|| resource_type.clone());
-        self.record((Section::Output, resource_type), text, place);
+        self.record(Section::Output, by_type.then_some(resource_type), text, place);
     }
 
     /// Writes a Bundle of a deletion.
     pub(super) fn deletion(&mut self, bundle: &str, place: &Place<'_>) {
         let resource_type = Definitions::R4.resource_type("Bundle");
-        self.record((Section::Deleted, resource_type), bundle.as_bytes(), place);
+        self.record(Section::Deleted, resource_type.as_ref(), bundle.as_bytes(), place);
     }
 
     /// Writes the content of an attachment to a file of its own, which is closed at once.
     pub(super) fn attachment(&mut self, name: String, content_type: Option<String>, content: &[u8], place: &Place<'_>) {
         let kind: Kind = (Section::Attachment, None);
-        if self.is_published(&kind) {
+        let number = self.number(kind.0, None);
+        if self.is_published(number) {
             return;
         }
         let file = self.files;
         self.files += 1;
-        self.queue.push_back(Queued::Open { file, kind: kind.clone(), name, content_type });
+        self.queue.push_back(Queued::Open { file, kind, name, content_type });
         let mut digester = self.limits.digest.then(Digester::default);
         for part in content.chunks(self.limits.append_bytes) {
             digester.iter_mut().for_each(|digester| digester.update(part));
@@ -232,7 +241,7 @@ impl Shards {
             self.queue.push_back(Queued::Append { file, bytes: part.to_vec() });
         }
         self.written += 1;
-        self.see(&kind);
+        self.see(number);
         // The line comes again after this checkpoint, and is then passed over.
         let checkpoint = self.checkpoint(place);
         let (bytes, sha256) = (content.len() as u64, digester.map(Digester::finish));
@@ -252,7 +261,7 @@ impl Shards {
     /// Writes an outcome to an error file.
     pub(super) fn report(&mut self, outcome: &OperationOutcome, place: &Place<'_>) {
         let resource_type = Definitions::R4.resource_type("OperationOutcome");
-        self.record((Section::Error, resource_type), outcome.to_json().as_bytes(), place);
+        self.record(Section::Error, resource_type.as_ref(), outcome.to_json().as_bytes(), place);
     }
 
     /// Closes files that were opened too many bytes of input ago, but not within a block. Depends on the input alone, so
@@ -271,24 +280,19 @@ impl Shards {
             return;
         }
         let taken = self.taken;
-        let kinds: Vec<Kind> = self
-            .open
-            .iter()
-            .filter(|(_, open)| overdue(open.taken, taken, span))
-            .map(|(kind, _)| kind.clone())
-            .collect();
-        kinds.iter().for_each(|kind| self.close(kind, place, false));
+        self.close_those(place, |open| overdue(open.taken, taken, span));
     }
 
     pub(super) fn close_all(&mut self, place: &Place<'_>) {
         self.block = None;
-        let kinds: Vec<Kind> = self.open.keys().cloned().collect();
-        kinds.iter().for_each(|kind| self.close(kind, place, false));
+        self.close_those(place, |_| true);
         self.flush_found();
     }
 
     pub(super) fn poll(&mut self) -> Option<Output<'_>> {
-        self.shown = self.queue.pop_front();
+        if let Some(Queued::Append { bytes, .. }) = std::mem::replace(&mut self.shown, self.queue.pop_front()) {
+            self.spare(bytes);
+        }
         Some(match self.shown.as_ref()? {
             Queued::Open { file, kind: (section, resource_type), name, content_type } => Output::Open {
                 file: *file,
@@ -324,27 +328,28 @@ impl Shards {
         }
     }
 
-    fn record(&mut self, kind: Kind, text: &[u8], place: &Place<'_>) {
-        if self.is_published(&kind) {
+    fn record(&mut self, section: Section, resource_type: Option<&ResourceType>, text: &[u8], place: &Place<'_>) {
+        let number = self.number(section, resource_type);
+        if self.is_published(number) {
             return;
         }
         let length = text.len() as u64 + 1;
         // What is reported of a block's lines is no part of it.
-        let block = self.block.as_ref().filter(|_| kind.0 == Section::Output);
-        let (number, header) = block.map_or((0, Arc::from([])), |block| (block.number, Arc::clone(&block.header)));
-        match self.open.get(&kind).map(|open| open.fit(number, header.len() as u64, length, &self.limits)) {
-            Some(Fit::Full) => self.close(&kind, place, false),
-            Some(Fit::FullOfOneBlock) => self.close(&kind, place, true),
-            Some(Fit::Fits) | None => {}
+        let block = self.block.as_ref().filter(|_| section == Section::Output);
+        let (block, header) = block.map_or((0, None), |block| (block.number, Some(Arc::clone(&block.header))));
+        let header = header.as_deref().unwrap_or_default();
+        let open = self.shelves.get(number).and_then(|shelf| shelf.open.as_ref());
+        match open.map(|open| open.fit(block, header.len() as u64, length, &self.limits)) {
+            Some(Fit::Fits) => {}
+            Some(Fit::Full) => self.replace_file(number, place, false),
+            Some(Fit::FullOfOneBlock) => self.replace_file(number, place, true),
+            None => self.open_file(number, place),
         }
-        if !self.open.contains_key(&kind) {
-            self.open_file(&kind, place);
-        }
-        if let Some(open) = self.open.get_mut(&kind) {
-            if open.part.block != number {
-                open.part = Part { block: number, count: 0, bytes: header.len() as u64 };
+        if let Some(open) = self.shelves.get_mut(number).and_then(|shelf| shelf.open.as_mut()) {
+            if open.part.block != block {
+                open.part = Part { block, count: 0, bytes: header.len() as u64 };
                 open.bytes += header.len() as u64;
-                open.buffer.extend_from_slice(&header);
+                open.buffer.extend_from_slice(header);
             }
             open.buffer.extend_from_slice(text);
             open.buffer.push(b'\n');
@@ -353,68 +358,103 @@ impl Shards {
             open.part.count += 1;
             open.part.bytes += length;
             if open.buffer.len() >= self.limits.append_bytes {
-                let bytes = std::mem::replace(&mut open.buffer, Vec::with_capacity(self.limits.append_bytes));
+                let empty = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.limits.append_bytes));
+                let bytes = std::mem::replace(&mut open.buffer, empty);
                 self.queued_bytes += bytes.len();
                 self.queue.extend(open.append(bytes));
             }
         }
         self.written += 1;
-        self.see(&kind);
+        self.see(number);
+    }
+
+    /// The number of a kind, perhaps a new one.
+    fn number(&mut self, section: Section, resource_type: Option<&ResourceType>) -> usize {
+        let is_it = |shelf: &Shelf| shelf.kind.0 == section && shelf.kind.1.as_ref() == resource_type;
+        if !self.shelves.get(self.recent).is_some_and(is_it) {
+            self.recent = self.shelves.iter().position(is_it).unwrap_or(self.shelves.len());
+        }
+        if self.recent == self.shelves.len() {
+            let state = KindState { next: 1, ..KindState::default() };
+            self.shelves.push(Shelf { kind: (section, resource_type.cloned()), state, open: None });
+        }
+        self.recent
     }
 
     /// Whether an earlier writer published the record of that kind that comes now, which is passed over then.
-    fn is_published(&mut self, kind: &Kind) -> bool {
-        let state = *self.kinds.entry(kind.clone()).or_insert(KindState { next: 1, ..KindState::default() });
-        let is_published = state.seen < state.published_before;
+    fn is_published(&mut self, number: usize) -> bool {
+        let is_published =
+            self.shelves.get(number).is_some_and(|shelf| shelf.state.seen < shelf.state.published_before);
         if is_published {
-            self.see(kind);
+            self.see(number);
             self.passed_over += 1;
         }
         is_published
     }
 
-    fn see(&mut self, kind: &Kind) {
-        if let Some(state) = self.kinds.get_mut(kind) {
+    fn see(&mut self, number: usize) {
+        if let Some(Shelf { state, .. }) = self.shelves.get_mut(number) {
             (state.seen_before, state.last_line) = (state.seen_before(self.line), self.line);
             state.seen += 1;
         }
     }
 
-    fn open_file(&mut self, kind: &Kind, place: &Place<'_>) {
+    /// Keeps the memory of what was polled, within bounds.
+    fn spare(&mut self, mut bytes: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX && bytes.capacity() / 2 <= self.limits.append_bytes {
+            bytes.clear();
+            self.spare.push(bytes);
+        }
+    }
+
+    fn replace_file(&mut self, number: usize, place: &Place<'_>, within_block: bool) {
+        self.close(number, place, within_block);
+        self.open_file(number, place);
+    }
+
+    fn open_file(&mut self, number: usize, place: &Place<'_>) {
+        let (resume, seen) = (self.resume(place), self.seen_before_line());
+        let Some(Shelf { kind, state, open }) = self.shelves.get_mut(number) else { return };
         let file = self.files;
         self.files += 1;
-        let number = self.kinds.get(kind).map_or(1, |state| state.next);
-        if let Some(state) = self.kinds.get_mut(kind) {
-            state.next += 1;
-        }
-        let name = file_name(kind, self.partition, number);
+        let name = file_name(kind, self.partition, state.next);
+        state.next += 1;
         self.queue.push_back(Queued::Open { file, kind: kind.clone(), name, content_type: None });
-        let open = OpenFile {
+        *open = Some(OpenFile {
             file,
             buffer: Vec::new(),
             count: 0,
             bytes: 0,
             digester: self.limits.digest.then(Digester::default),
-            resume: self.resume(place),
+            resume,
             taken: self.taken,
-            seen: self.seen_before_line(),
+            seen,
             part: Part::default(),
-        };
-        self.open.insert(kind.clone(), open);
+        });
         self.oldest = self.oldest.or(Some(self.taken));
     }
 
-    fn close(&mut self, kind: &Kind, place: &Place<'_>, within_block: bool) {
-        let Some(mut open) = self.open.remove(kind) else { return };
+    /// Closes those open files, in the order of their kinds.
+    fn close_those(&mut self, place: &Place<'_>, is_one: impl Fn(&OpenFile) -> bool) {
+        let shelves = self.shelves.iter().enumerate();
+        let is_one = |shelf: &Shelf| shelf.open.as_ref().is_some_and(&is_one);
+        let mut those: Vec<_> = shelves.filter(|(_, shelf)| is_one(shelf)).map(|(n, shelf)| (&shelf.kind, n)).collect();
+        those.sort_unstable();
+        let numbers: Vec<usize> = those.into_iter().map(|(_, number)| number).collect();
+        numbers.into_iter().for_each(|number| self.close(number, place, false));
+    }
+
+    fn close(&mut self, number: usize, place: &Place<'_>, within_block: bool) {
+        let Some(mut open) = self.shelves.get_mut(number).and_then(|shelf| shelf.open.take()) else { return };
         let rest = std::mem::take(&mut open.buffer);
         self.queued_bytes += rest.len();
         self.queue.extend(open.append(rest));
-        self.oldest = self.open.values().map(|open| open.taken).min();
+        self.oldest = self.open_files().map(|open| open.taken).min();
         let checkpoint = self.checkpoint(place);
         let OpenFile { file, count, bytes, digester, .. } = open;
         // What did not fit comes next, in the next file of the kind.
-        let next = self.kinds.get(kind).filter(|_| within_block).map(|state| state.next);
-        let continues_in_file = next.map(|number| file_name(kind, self.partition, number));
+        let next = self.shelves.get(number).filter(|_| within_block);
+        let continues_in_file = next.map(|shelf| file_name(&shelf.kind, self.partition, shelf.state.next));
         let sha256 = digester.map(Digester::finish);
         self.queue.push_back(Queued::Close { file, count, bytes, sha256, continues_in_file, checkpoint });
     }
@@ -425,27 +465,31 @@ impl Shards {
         block.unwrap_or_else(|| place.resume())
     }
 
-    fn seen_before_line(&self) -> BTreeMap<Kind, u64> {
-        self.kinds.iter().map(|(kind, state)| (kind.clone(), state.seen_before(self.line))).collect()
+    fn open_files(&self) -> impl Iterator<Item = &OpenFile> {
+        self.shelves.iter().filter_map(|shelf| shelf.open.as_ref())
+    }
+
+    fn seen_before_line(&self) -> Vec<u64> {
+        self.shelves.iter().map(|shelf| shelf.state.seen_before(self.line)).collect()
     }
 
     /// Where to go on when everything closed so far is published; `place` is the line that comes next.
     fn checkpoint(&self, place: &Place<'_>) -> Checkpoint {
         // Of files opened at the same byte of input, the one whose numbers are smallest was opened first.
-        let oldest = self.open.values().min_by_key(|open| open.file);
+        let oldest = self.open_files().min_by_key(|open| open.file);
         let resume = oldest.map_or_else(|| self.resume(place), |open| open.resume.clone());
         let seen_there = match (&resume, oldest) {
             // What comes before the first line, comes again.
-            (Resume::Start, _) => BTreeMap::new(),
+            (Resume::Start, _) => Vec::new(),
             (Resume::At { .. }, Some(oldest)) => oldest.seen.clone(),
             (Resume::At { .. }, None) => self.seen_before_line(),
         };
-        let kinds = self.kinds.iter().map(|(kind, state)| {
-            let in_open_file = self.open.get(kind).map_or(0, |open| open.count);
+        let kinds = self.shelves.iter().enumerate().map(|(number, Shelf { kind, state, open })| {
+            let in_open_file = open.as_ref().map_or(0, |open| open.count);
             let published = (state.seen - in_open_file).max(state.published_before);
             // INVARIANT: no file of this kind was open when the oldest was opened, or it would be older; so all that was
             // seen then is published now.
-            let seen_there = seen_there.get(kind).copied().unwrap_or(0);
+            let seen_there = seen_there.get(number).copied().unwrap_or(0);
             let opened = u32::from(in_open_file > 0);
             KindProgress {
                 section: kind.0,
@@ -454,7 +498,11 @@ impl Shards {
                 next: state.next - opened,
             }
         });
-        Checkpoint { resume, kinds: kinds.collect() }
+        let mut kinds: Vec<KindProgress> = kinds.collect();
+        kinds.sort_unstable_by(|one, other| {
+            (one.section, &one.resource_type).cmp(&(other.section, &other.resource_type))
+        });
+        Checkpoint { resume, kinds }
     }
 }
 
@@ -499,3 +547,6 @@ fn file_name((section, resource_type): &Kind, partition: u32, number: u32) -> St
         partition => format!("{kind}-p{partition}-{number:04}.ndjson"),
     }
 }
+
+/// As many appends as a block of input commonly gives.
+const SPARE_MAX: usize = 8;
