@@ -30,7 +30,12 @@ impl Timestamp {
     ///
     /// Digits of the fraction beyond the ninth are dropped, so two instants closer than a nanosecond are equal.
     pub fn parse_instant(text: &str) -> Result<Self, InstantError> {
-        let fields = Fields::read(text.as_bytes()).ok_or(InstantError)?;
+        Self::read_instant(text.as_bytes())
+    }
+
+    /// The same of bytes that need not be text.
+    pub(crate) fn read_instant(text: &[u8]) -> Result<Self, InstantError> {
+        let fields = Fields::read(text).ok_or(InstantError)?;
         let date = civil::Date::new(fields.year, fields.month, fields.day).map_err(|_| InstantError)?;
         // FHIR allows second 60 (leap seconds): the instant that follows second 59.
         let leap = fields.second == 60;
@@ -38,7 +43,7 @@ impl Timestamp {
         let time = civil::Time::new(fields.hour, fields.minute, second, fields.nanosecond).map_err(|_| InstantError)?;
         let offset = Offset::from_seconds(fields.offset_seconds).map_err(|_| InstantError)?;
         let instant = offset.to_timestamp(date.to_datetime(time)).map_err(|_| InstantError)?;
-        Ok(Self(instant).plus_seconds(u64::from(leap)))
+        Ok(if leap { Self(instant).plus_seconds(1) } else { Self(instant) })
     }
 
     /// That many seconds later, at most the end of year 9999.
@@ -133,17 +138,20 @@ impl Fields {
     }
 }
 
+#[inline(always)]
 fn literal(rest: &mut &[u8], byte: u8) -> Option<()> {
     *rest = rest.strip_prefix(&[byte])?;
     Some(())
 }
 
+#[inline(always)]
 fn digits(rest: &mut &[u8], count: usize) -> Option<i32> {
     let (head, tail) = rest.split_at_checked(count)?;
     *rest = tail;
     head.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i32::from(byte - b'0')))
 }
 
+#[inline(always)]
 fn small(rest: &mut &[u8]) -> Option<i8> {
     digits(rest, 2).and_then(|value| i8::try_from(value).ok())
 }

@@ -32,7 +32,13 @@ impl<'l> Element<'l> {
 
     /// The decoded text of a string, borrowed where it has no escapes; `None` for any other value.
     pub(crate) fn string(self) -> Option<Cow<'l, str>> {
-        decode(self.text().strip_prefix(b"\"")?.strip_suffix(b"\"")?)
+        decode(self.undecoded()?)
+    }
+
+    /// What stands between the quotes of a string, escapes and all: for those who look for a text that has none, and ask
+    /// for the [`string`](Self::string) where they do not find it.
+    pub(crate) fn undecoded(self) -> Option<&'l [u8]> {
+        self.text().strip_prefix(b"\"")?.strip_suffix(b"\"")
     }
 
     pub(crate) fn is_object(self) -> bool {
@@ -136,7 +142,8 @@ impl<'l> Iterator for Items<'l> {
 
 /// The text between the quotes of a JSON string, decoded.
 fn decode(inner: &[u8]) -> Option<Cow<'_, str>> {
-    if memchr::memchr(b'\\', inner).is_some() {
+    // Without a branch for each byte: most texts are shorter than what a search would cost to begin.
+    if inner.iter().fold(false, |has, byte| has | (*byte == b'\\')) {
         return unescape(inner);
     }
     std::str::from_utf8(inner).ok().map(Cow::Borrowed)

@@ -95,8 +95,8 @@ impl Binaries {
     /// What becomes of a line in the main pass.
     pub(super) fn judge<'l>(&'l mut self, selector: &'l Selector<'_>, line: &'l [u8]) -> Judged<'l> {
         let as_it_stands = |verdict| Judged { verdict, line, is_document: false };
-        if !is_binary(line) {
-            return as_it_stands(selector.judge(line));
+        if let Some(verdict) = selector.judge_apart_from(Some("Binary"), line) {
+            return as_it_stands(verdict);
         }
         // What a document is made of is part of the output.
         if let Err(problem) = self.check(line) {

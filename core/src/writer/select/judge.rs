@@ -29,11 +29,15 @@ enum Stop {
     Odd,
     /// The line is reported.
     Problem(LineError),
+    /// The resource is of the type that is judged elsewhere.
+    Apart,
 }
 
 /// What is known of a resource so far.
 #[derive(Default)]
 struct State {
+    /// The type that is judged elsewhere.
+    apart: Option<&'static str>,
     progress: Progress,
     belonging: Belonging,
     has_id: bool,
@@ -56,9 +60,18 @@ impl Selector<'_> {
     /// | strict all | every line, whole | refused if anything looks at it |
     /// | trust | nothing | the first counts |
     pub(in super::super) fn judge(&self, line: &[u8]) -> Result<Verdict<'_>, LineError> {
+        self.judge_apart_from(None, line).unwrap_or(Ok(Verdict::Out))
+    }
+
+    /// The same; `None` if the resource is of a type that the caller judges otherwise.
+    pub(in super::super) fn judge_apart_from(
+        &self,
+        apart: Option<&'static str>,
+        line: &[u8],
+    ) -> Option<Result<Verdict<'_>, LineError>> {
         let Scratch { roots, repeated, progress } = self.scratch.take();
         let mut found = Found { roots: roots.emptied(), repeated };
-        let mut state = State { progress, ..State::default() };
+        let mut state = State { apart, progress, ..State::default() };
         let verdict = match self.validation {
             Validation::Trust => self.walk(line, &mut found, &mut state),
             Validation::StrictOutput => {
@@ -68,15 +81,20 @@ impl Selector<'_> {
             Validation::StrictAll => self.read_whole(line, &mut found, &mut state),
         };
         let verdict = match verdict {
-            Ok((_, verdict)) => Ok(verdict),
-            Err(Stop::Out) => Ok(Verdict::Out),
-            Err(Stop::Problem(problem)) => Err(problem),
             Err(Stop::Odd) => self.judge_exactly(line, &mut state),
+            judged => judged,
         };
         let Found { roots, mut repeated } = found;
         repeated.clear();
         self.scratch.set(Scratch { roots: roots.emptied(), repeated, progress: state.progress });
-        verdict
+        match verdict {
+            Ok((_, verdict)) => Some(Ok(verdict)),
+            Err(Stop::Out) => Some(Ok(Verdict::Out)),
+            Err(Stop::Problem(problem)) => Some(Err(problem)),
+            // The readers disagree about the line, so neither is believed.
+            Err(Stop::Odd) => Some(Err(LineError::NotJson { at: 0 })),
+            Err(Stop::Apart) => None,
+        }
     }
 
     /// Walks until the verdict.
@@ -98,7 +116,7 @@ impl Selector<'_> {
             match rule {
                 Some(rule) => self.take(rule, slot, element, state)?,
                 None if slot == self.head.resource_type => {
-                    let known = self.selected_rule(element)?;
+                    let known = self.selected_rule(element, state)?;
                     self.take_all(known, &found.roots, state)?;
                     rule = Some(known);
                 }
@@ -140,8 +158,8 @@ impl Selector<'_> {
 
     /// Judges by an exact reader that shares nothing with the walk, and says what is wrong with a line.
     #[cold]
-    fn judge_exactly(&self, line: &[u8], state: &mut State) -> Result<Verdict<'_>, LineError> {
-        let header = Header::read(line, |name| self.table.slot_of(name).is_some())?;
+    fn judge_exactly(&self, line: &[u8], state: &mut State) -> Result<(&TypeRule, Verdict<'_>), Stop> {
+        let header = Header::read(line, |name| self.table.slot_of(name).is_some()).map_err(Stop::Problem)?;
         let mut found = Found { roots: Roots::default(), repeated: Vec::new() };
         for (name, element) in &header.captured {
             if let Some(slot) = self.table.slot_of(name)
@@ -150,13 +168,7 @@ impl Selector<'_> {
                 found.repeated.push(slot);
             }
         }
-        match self.judge_roots(&found, state) {
-            Ok((_, verdict)) => Ok(verdict),
-            Err(Stop::Out) => Ok(Verdict::Out),
-            Err(Stop::Problem(problem)) => Err(problem),
-            // The readers disagree about the line, so neither is believed.
-            Err(Stop::Odd) => Err(LineError::NotJson { at: 0 }),
-        }
+        self.judge_roots(&found, state)
     }
 
     /// Judges by all root elements that anything looks at.
@@ -169,24 +181,27 @@ impl Selector<'_> {
         if !is_meta || found.repeated.iter().any(is_head) {
             return Err(Stop::Odd);
         }
-        let rule = self.rule(&name).ok_or(Stop::Problem(LineError::UnknownType))?;
+        let rule = self.rule(name.as_bytes()).ok_or(Stop::Problem(LineError::UnknownType))?;
         if !is_id(&id) {
             return Err(Stop::Problem(LineError::MalformedId));
         }
+        refuse_apart(rule, state)?;
         if !rule.selected {
             return Err(Stop::Out);
         }
         self.refuse_repeated(rule, found)?;
-        *state = State { progress: std::mem::take(&mut state.progress), ..State::default() };
+        *state = State { apart: state.apart, progress: std::mem::take(&mut state.progress), ..State::default() };
         self.take_all(rule, &found.roots, state)?;
         self.finish(rule, &found.roots, state)?;
         Ok((rule, self.verdict(rule, state)?))
     }
 
     /// The rule of the line's type, if resources of that type are selected.
-    fn selected_rule(&self, resource_type: Element<'_>) -> Result<&TypeRule, Stop> {
-        let name = resource_type.string().ok_or(Stop::Odd)?;
-        let rule = self.rule(&name).ok_or(Stop::Odd)?;
+    fn selected_rule(&self, resource_type: Element<'_>, state: &State) -> Result<&TypeRule, Stop> {
+        let rule = resource_type.undecoded().and_then(|name| self.rule(name));
+        let decoded = || resource_type.string().and_then(|name| self.rule(name.as_bytes()));
+        let rule = rule.or_else(decoded).ok_or(Stop::Odd)?;
+        refuse_apart(rule, state)?;
         let may_pass = rule.selected && !rule.patients.is_outside();
         may_pass.then_some(rule).ok_or(Stop::Out)
     }
@@ -212,7 +227,7 @@ impl Selector<'_> {
         } else if slot == self.head.meta {
             let strict = self.validation != Validation::Trust;
             let updated = last_updated(element, strict).ok_or(Stop::Odd)?;
-            let when = self.time.when(updated.as_deref());
+            let when = self.time.when(updated);
             state.when = Some(when);
             out_unless(when != When::Without)?;
         }
@@ -267,6 +282,10 @@ impl Selector<'_> {
 /// What is wrong is said by the reader of heads, as it is of all lines.
 fn check_whole(line: &[u8]) -> Result<(), Stop> {
     validate(line).map_err(|problem| Stop::Problem(Header::read(line, |_| false).err().unwrap_or(problem)))
+}
+
+fn refuse_apart(rule: &TypeRule, state: &State) -> Result<(), Stop> {
+    if state.apart.is_some_and(|apart| apart == rule.resource_type.as_str()) { Err(Stop::Apart) } else { Ok(()) }
 }
 
 fn out_unless(passes: bool) -> Result<(), Stop> {

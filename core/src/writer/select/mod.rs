@@ -108,10 +108,10 @@ impl<'p> Selector<'p> {
     }
 
     /// The rule of the type of that name.
-    fn rule(&self, name: &str) -> Option<&TypeRule> {
+    fn rule(&self, name: &[u8]) -> Option<&TypeRule> {
         let of = |number: u32| usize::try_from(number).ok().and_then(|number| self.types.get(number));
-        let is_it = |number| of(number).is_some_and(|rule| rule.resource_type.as_str() == name);
-        self.index.find(hash(name.as_bytes()), is_it).and_then(of)
+        let is_it = |number| of(number).is_some_and(|rule| rule.resource_type.as_str().as_bytes() == name);
+        self.index.find(hash(name), is_it).and_then(of)
     }
 }
 

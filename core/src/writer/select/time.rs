@@ -1,9 +1,11 @@
 //! When a resource must have changed.
 
-use std::borrow::Cow;
-
 use super::super::WriterError;
-use crate::{json::Element, plan::ExportPlan, time::Timestamp};
+use crate::{
+    json::Element,
+    plan::ExportPlan,
+    time::{InstantError, Timestamp},
+};
 
 /// The times of a plan.
 pub(super) struct TimeRule {
@@ -37,9 +39,9 @@ impl TimeRule {
     }
 
     /// Both ends are exclusive (BD-SINCE-02).
-    pub(super) fn when(&self, last_updated: Option<&str>) -> When {
+    pub(super) fn when(&self, last_updated: Option<Result<Timestamp, InstantError>>) -> When {
         let is_bounded = self.since.is_some() || self.until.is_some();
-        match last_updated.map(Timestamp::parse_instant) {
+        match last_updated {
             // Resources without a time of last update are in time by policy (BD-SINCE-06).
             None if is_bounded && !self.undated_included => When::Without,
             None => When::Within,
@@ -65,24 +67,32 @@ impl TimeRule {
 
 /// `meta.lastUpdated`, the first of its name; `None` if `meta` is not what it should be. Strictly, it also is not if it
 /// says one thing twice or has a version that is no text.
-pub(super) fn last_updated(meta: Element<'_>, strict: bool) -> Option<Option<Cow<'_, str>>> {
+pub(super) fn last_updated(meta: Element<'_>, strict: bool) -> Option<Option<Result<Timestamp, InstantError>>> {
     if !meta.is_object() {
         return None;
     }
-    let (mut last_updated, mut version) = (None, None);
+    let (mut last_updated, mut has_version) = (None, false);
     for (name, value) in meta.members() {
-        let known = match () {
-            () if name.is("lastUpdated") => &mut last_updated,
-            () if strict && name.is("versionId") => &mut version,
-            () => continue,
-        };
-        if known.is_some() {
-            return None;
-        }
-        *known = Some(value.string()?);
-        if !strict {
-            break;
+        if name.is("lastUpdated") {
+            if last_updated.is_some() {
+                return None;
+            }
+            last_updated = Some(instant(value)?);
+            if !strict {
+                break;
+            }
+        } else if strict && name.is("versionId") {
+            value.string().filter(|_| !has_version)?;
+            has_version = true;
         }
     }
     Some(last_updated)
+}
+
+/// The instant that a text says; `None` if it is none.
+fn instant(value: Element<'_>) -> Option<Result<Timestamp, InstantError>> {
+    match Timestamp::read_instant(value.undecoded()?) {
+        Err(InstantError) => Some(Timestamp::parse_instant(&value.string()?)),
+        read => Some(read),
+    }
 }
