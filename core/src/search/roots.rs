@@ -18,6 +18,8 @@ pub(crate) struct RootNames(Vec<Box<str>>);
 pub(crate) struct RootTable {
     names: Vec<Box<str>>,
     index: HashIndex,
+    /// By its trait, where a name may be: most others are passed over by that alone.
+    places: [Place; TRAITS],
 }
 
 /// What was found of them in one line; of a repeated name the first.
@@ -44,7 +46,13 @@ impl RootNames {
     /// For lines.
     pub(crate) fn table(&self) -> RootTable {
         let entries: Vec<_> = (0..).zip(&self.0).map(|(number, name)| (hash(name.as_bytes()), number)).collect();
-        RootTable { names: self.0.clone(), index: HashIndex::new(&entries) }
+        let mut places = [Place::None; TRAITS];
+        for (slot, name) in self.0.iter().enumerate() {
+            if let Some(place) = places.get_mut(trait_of(name.as_bytes())) {
+                *place = if *place == Place::None { Place::Only(Slot(slot)) } else { Place::OneOfSeveral };
+            }
+        }
+        RootTable { names: self.0.clone(), index: HashIndex::new(&entries), places }
     }
 }
 
@@ -69,7 +77,15 @@ impl RootTable {
         self.slot_of_bytes(name.as_bytes())
     }
 
+    #[inline]
     fn slot_of_bytes(&self, name: &[u8]) -> Option<Slot> {
+        match self.places.get(trait_of(name))? {
+            Place::None => return None,
+            Place::Only(slot) => {
+                return Some(*slot).filter(|slot| self.name(*slot).is_some_and(|it| it.as_bytes() == name));
+            }
+            Place::OneOfSeveral => {}
+        }
         let is_it = |number: usize| self.names.get(number).is_some_and(|known| known.as_bytes() == name);
         let place = |number| usize::try_from(number).unwrap_or(usize::MAX);
         self.index.find(hash(name), |number| is_it(place(number))).map(|number| Slot(place(number)))
@@ -104,6 +120,22 @@ impl<'l> Roots<'l> {
         Roots(old.into_iter().map_while(|_| None).collect())
     }
 }
+
+/// Which names have one trait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    None,
+    Only(Slot),
+    OneOfSeveral,
+}
+
+/// A small number, by the length of a name and how it begins.
+fn trait_of(name: &[u8]) -> usize {
+    let first = name.first().copied().unwrap_or_default();
+    (usize::from(first) + name.len() * 5) % TRAITS
+}
+
+const TRAITS: usize = 64;
 
 #[cfg(test)]
 mod tests {
