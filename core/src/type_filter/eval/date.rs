@@ -1,17 +1,21 @@
 //! When: the time that an element covers.
 
 use super::object::Object;
-use crate::{search::Node, type_filter::value::Interval};
+use crate::{json::Element, search::Node, type_filter::value::Interval};
 
 /// The time that a value covers; `None` if it has none, as a text or an age has none.
 pub(in crate::type_filter) fn interval(node: Node<'_, '_>) -> Option<Interval> {
     match node.kind {
-        "date" | "dateTime" => Interval::parse(&node.element.string()?),
-        "instant" => Interval::parse(&node.element.string()?).map(Interval::instant),
+        "date" | "dateTime" => date(node.element),
+        "instant" => date(node.element).map(Interval::instant),
         "Period" => period(Object::of(node.element)?),
         "Timing" => timing(Object::of(node.element)?),
         _ => None,
     }
+}
+
+fn date(element: Element<'_>) -> Option<Interval> {
+    Interval::read(element.undecoded()?).or_else(|| Interval::parse(&element.string()?))
 }
 
 /// From the start of `start` to the end of `end`; without bound where one is absent, no time at all without both.

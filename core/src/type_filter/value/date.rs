@@ -48,7 +48,12 @@ impl Interval {
     ///
     /// Digits of a fraction beyond the ninth are dropped.
     pub(in crate::type_filter) fn parse(text: &str) -> Option<Self> {
-        let mut rest = text.as_bytes();
+        Self::read(text.as_bytes())
+    }
+
+    /// The same of bytes that need not be text.
+    pub(in crate::type_filter) fn read(text: &[u8]) -> Option<Self> {
+        let mut rest = text;
         let year = digits(&mut rest, 4).filter(|year| *year > 0)?;
         if rest.is_empty() {
             return Some(Self::between((year, 1, 1), (year + 1, 1, 1)));
@@ -61,14 +66,14 @@ impl Interval {
         }
         literal(&mut rest, b'-')?;
         let day = digits(&mut rest, 2).filter(|day| (1..=days_in_month(year, month)).contains(day))?;
-        let start = day_number((year, month, day)) * DAY;
+        let start = day_start(year, month, day);
         if rest.is_empty() {
             return Some(Self { lower: start, upper: start + DAY });
         }
         literal(&mut rest, b'T')?;
         let (since_midnight, width) = time(&mut rest)?;
-        let lower = start + since_midnight - offset(&mut rest)?;
-        rest.is_empty().then_some(Self { lower, upper: lower + width })
+        let lower = start + i128::from(since_midnight - offset(&mut rest)?);
+        rest.is_empty().then_some(Self { lower, upper: lower + i128::from(width) })
     }
 
     /// The point where it begins, no wider than time is counted here: an `instant` has no width.
@@ -82,8 +87,9 @@ impl Interval {
     }
 
     /// From one day to the start of another.
-    fn between(from: (i128, i128, i128), to: (i128, i128, i128)) -> Self {
-        Self { lower: day_number(from) * DAY, upper: day_number(to) * DAY }
+    fn between(from: (i64, i64, i64), to: (i64, i64, i64)) -> Self {
+        let start = |(year, month, day)| day_start(year, month, day);
+        Self { lower: start(from), upper: start(to) }
     }
 
     /// To both sides a tenth of the distance to now.
@@ -95,7 +101,7 @@ impl Interval {
 }
 
 /// `hh:mm[:ss[.fraction]]`: since midnight, and how precise.
-fn time(rest: &mut &[u8]) -> Option<(i128, i128)> {
+fn time(rest: &mut &[u8]) -> Option<(i64, i64)> {
     let hour = digits(rest, 2).filter(|hour| *hour < 24)?;
     literal(rest, b':')?;
     let minute = digits(rest, 2).filter(|minute| *minute < 60)?;
@@ -121,7 +127,7 @@ fn time(rest: &mut &[u8]) -> Option<(i128, i128)> {
 }
 
 /// `Z`, `+hh:mm`, `-hh:mm`, or nothing, which is UTC.
-fn offset(rest: &mut &[u8]) -> Option<i128> {
+fn offset(rest: &mut &[u8]) -> Option<i64> {
     if rest.is_empty() || literal(rest, b'Z').is_some() {
         return Some(0);
     }
@@ -133,25 +139,28 @@ fn offset(rest: &mut &[u8]) -> Option<i128> {
     in_range.then_some(sign * (hours * 60 + minutes) * 60 * SECOND)
 }
 
+#[inline(always)]
 fn literal(rest: &mut &[u8], byte: u8) -> Option<()> {
     *rest = rest.strip_prefix(&[byte])?;
     Some(())
 }
 
-fn digits(rest: &mut &[u8], count: usize) -> Option<i128> {
+#[inline(always)]
+fn digits(rest: &mut &[u8], count: usize) -> Option<i64> {
     let (head, tail) = rest.split_at_checked(count)?;
     *rest = tail;
-    head.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i128::from(byte - b'0')))
+    head.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
 }
 
-/// Days since 1970-01-01 in the Gregorian calendar. Years begin in March here, so that the leap day comes last.
-fn day_number((year, month, day): (i128, i128, i128)) -> i128 {
+/// Where a day of the Gregorian calendar begins. Years begin in March here, so that the leap day comes last.
+fn day_start(year: i64, month: i64, day: i64) -> i128 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year / 4 - year / 100 + year / 400;
-    365 * year + leap_days + (153 * month + 2) / 5 + day - DAY_NUMBER_1970
+    // Only the product needs the width, and divisions in it are slow.
+    i128::from(365 * year + leap_days + (153 * month + 2) / 5 + day - DAY_NUMBER_1970) * DAY
 }
 
-fn days_in_month(year: i128, month: i128) -> i128 {
+fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -160,11 +169,11 @@ fn days_in_month(year: i128, month: i128) -> i128 {
     }
 }
 
-const SECOND: i128 = 1_000_000_000;
-const DAY: i128 = 86_400 * SECOND;
+const SECOND: i64 = 1_000_000_000;
+const DAY: i128 = 86_400_000_000_000;
 
 /// The number of 1970-01-01, counted from the 1st of March of the year 0 as 1.
-const DAY_NUMBER_1970: i128 = 719_469;
+const DAY_NUMBER_1970: i64 = 719_469;
 
 #[cfg(test)]
 mod tests {
@@ -208,9 +217,9 @@ mod tests {
             ("2023-02", 28 * DAY),
             ("9999-12", 31 * DAY),
             ("0001-01-01", DAY),
-            ("2013-01-14T10:00", 60 * SECOND),
-            ("2013-01-14T10:00:30-05:00", SECOND),
-            ("2013-01-14T10:00:30.5Z", SECOND / 10),
+            ("2013-01-14T10:00", 60 * i128::from(SECOND)),
+            ("2013-01-14T10:00:30-05:00", i128::from(SECOND)),
+            ("2013-01-14T10:00:30.5Z", i128::from(SECOND / 10)),
             ("2013-01-14T10:00:30.1234567899", 1),
         ] {
             let interval = Interval::parse(text).unwrap();

@@ -144,7 +144,11 @@ fn code_key(code: &str) -> u64 {
 
 /// Which code systems care about case is not known here; in doubt, R4 says, they do not.
 pub(in crate::type_filter) fn same_code(one: &str, other: &str) -> bool {
-    one == other || one.chars().flat_map(char::to_lowercase).eq(other.chars().flat_map(char::to_lowercase))
+    if one.is_ascii() && other.is_ascii() {
+        // Nearly always: no code system has much else.
+        return one.eq_ignore_ascii_case(other);
+    }
+    one.chars().flat_map(char::to_lowercase).eq(other.chars().flat_map(char::to_lowercase))
 }
 
 /// What a code's key is joined to, instead of a system.
