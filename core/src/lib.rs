@@ -74,6 +74,7 @@ mod reference;
 mod texts;
 
 pub mod access;
+pub mod audit;
 pub mod client;
 pub mod document_reference;
 pub mod elements;

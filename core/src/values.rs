@@ -3,11 +3,14 @@
 //! Every face calls these and nothing else of the control plane, so that all of them answer alike. All values have a
 //! JSON form; times are milliseconds since 1970-01-01T00:00:00Z; request bodies travel beside the values, as bytes.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Endpoint, ResourceType,
     access::{Owner, Principal},
+    audit::{self, AuditEvent, Exchange},
     endpoint::{Decision, Route},
     http::{Request, Response},
     job::{Command, Effects, Epoch, Job, JobId, JobMisuse, PollAccount, Wants},
@@ -115,6 +118,23 @@ pub struct Applied {
     pub rows: Vec<OutputFile>,
 }
 
+/// What was made of a request, for [`audit_request`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Outcome {
+    /// What was sent; for a file what [`serve_file`] said.
+    pub response: Response,
+    /// The record of the job that was made or asked about, as it is after the answer.
+    #[serde(default)]
+    pub record: Option<String>,
+    /// Whether the answer changed the job.
+    #[serde(default)]
+    pub changed: bool,
+    /// The address that the request came from, if it is to be recorded.
+    #[serde(default)]
+    pub peer: Option<IpAddr>,
+}
+
 /// See [`Endpoint::route`].
 pub fn route(endpoint: &Endpoint, head: &RequestHead, body: &[u8], principal: &Principal) -> Routed {
     match head.with_body(body, |request| endpoint.route(request, principal)) {
@@ -208,6 +228,42 @@ pub fn sets_wanted(plan: &ExportPlan, pass: Pass) -> Vec<(SetWanted, Option<Part
 /// See [`Job::manifest_head`].
 pub fn manifest_head(record: &str) -> Result<ManifestHead, JobMisuse> {
     Ok(Job::decode(record)?.manifest_head())
+}
+
+/// See [`audit::request`]. Each event is a FHIR AuditEvent in its JSON form.
+pub fn audit_request(
+    endpoint: &Endpoint,
+    head: &RequestHead,
+    body: &[u8],
+    principal: &Principal,
+    outcome: &Outcome,
+    now: i64,
+) -> Result<Vec<AuditEvent>, JobMisuse> {
+    let Outcome { response, record, changed, peer } = outcome;
+    let job = record.as_deref().map(Job::decode).transpose()?;
+    let (job, changed, peer) = (job.as_ref(), *changed, *peer);
+    Ok(head.with_body(body, |request| {
+        let exchange = Exchange { request, principal, peer, response, job, changed };
+        audit::request(endpoint, &exchange, Timestamp::from_millis(now))
+    }))
+}
+
+/// See [`audit::command`]: the record before the command and, if it was taken, after it.
+pub fn audit_command(
+    endpoint: &Endpoint,
+    before: &str,
+    command: &Command,
+    after: Option<&str>,
+    now: i64,
+) -> Result<Vec<AuditEvent>, JobMisuse> {
+    let (before, after) = (Job::decode(before)?, after.map(Job::decode).transpose()?);
+    Ok(audit::command(endpoint, &before, command, after.as_ref(), Timestamp::from_millis(now)))
+}
+
+/// See [`audit::timeout`]: the record before [`handle_timeout`] and after it.
+pub fn audit_timeout(endpoint: &Endpoint, before: &str, after: &str, now: i64) -> Result<Vec<AuditEvent>, JobMisuse> {
+    let (before, after) = (Job::decode(before)?, Job::decode(after)?);
+    Ok(audit::timeout(endpoint, &before, &after, Timestamp::from_millis(now)))
 }
 
 fn changed(job: &Job, effects: &Effects) -> Option<StoredJob> {

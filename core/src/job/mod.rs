@@ -177,6 +177,11 @@ impl Job {
         &self.record.owner
     }
 
+    /// The user for whom it was started, where there was one.
+    pub(crate) fn user(&self) -> Option<&Sensitive<String>> {
+        self.record.user.as_ref()
+    }
+
     /// Where it stands.
     pub fn state(&self) -> State {
         self.record.state

@@ -20,6 +20,7 @@ use crate::{
 };
 
 pub(crate) use from_query::shown;
+pub(crate) use parameter::is_parameter;
 pub(crate) use parse::{Reader, read};
 pub(crate) use patients::about as about_patient;
 

@@ -23,6 +23,11 @@ pub(super) fn find(name: &str) -> Option<&'static Parameter> {
     PARAMETERS.iter().find(|parameter| parameter.name == name)
 }
 
+/// Whether the guides define a parameter of that name.
+pub(crate) fn is_parameter(name: &str) -> bool {
+    find(name).is_some()
+}
+
 /// The names that are acted on, for the text of refusals.
 pub(super) fn supported_names() -> String {
     let supported = PARAMETERS.iter().filter(|parameter| parameter.support == Support::Supported);
