@@ -4,6 +4,7 @@ use ehi_tests::{
     records::{folder, parse, resource},
     requirement,
     server::Server,
+    tokens::{settings, tokens},
 };
 use serde_json::{Value, json};
 
@@ -52,6 +53,56 @@ fn patients_and_practitioners_are_found_by_identifier_and_name() {
     assert_eq!(found(&server, "Patient?identifier=n-p2&name:contains=RRI"), ["p2"]);
     assert_eq!(found(&server, "Practitioner?name=married"), ["d1"]);
     assert!(!server.log().to_lowercase().contains("married"), "what is searched for is in no log");
+}
+
+/// The page on which administrators choose a patient or a provider, and clinical users one of their patients.
+#[test]
+fn users_see_whom_they_may_export() {
+    let patient = |id: &str| resource("Patient", id, json!({ "name": [{ "family": "Jackson" }] }));
+    let group = |id: &str| resource("Group", id, json!({ "name": id }));
+    let lines = [
+        patient("p1"),
+        patient("p2"),
+        patient("p3"),
+        resource("Practitioner", "d1", json!({})),
+        group("g1"),
+        group("g2"),
+    ];
+    let data = folder(&[("a.ndjson", &lines)]);
+    let user = |name: &str, role: &str, access: Value| json!({ "client": "portal", "user": name, "roles": [role], "scopes": ["user/*.rs"], "access": access });
+    let open = json!({ "patients": ["p1", "p3", "absent"], "groups": ["g2"] });
+    let tokens = tokens(&[
+        ("admin", user("a", "administrator", open.clone())),
+        ("clinician", user("c", "clinical-user", open)),
+        ("newcomer", user("n", "clinical-user", json!({}))),
+        ("nobody", user("x", "janitor", json!({}))),
+        ("narrow", json!({ "scopes": ["system/Observation.rs"] })),
+    ]);
+    let roles = settings(&json!({ "roles": { "presets": ["end-users"] }, "restrictGroups": true }));
+    let server = Server::start_with_tokens(data.path(), tokens.path(), Some(roles.path()), &[]);
+    for (token, patients, practitioners, groups) in [
+        ("admin", &["p1", "p2", "p3"][..], &["d1"][..], &["g2"][..]),
+        ("clinician", &["p1", "p3"], &[], &[]),
+        ("newcomer", &[], &[], &[]),
+        ("nobody", &[], &[], &[]),
+        ("narrow", &[], &[], &[]),
+    ] {
+        server.bear(token);
+        assert_eq!(found(&server, "Patient?name=jackson"), patients, "{token}");
+        assert_eq!(found(&server, "Practitioner"), practitioners, "{token}");
+        assert_eq!(found(&server, "Group"), groups, "{token}");
+        // A group that a rule closes is not there, for anyone.
+        assert_eq!(server.get("Group/g1").status, 404, "{token}");
+        assert_eq!(server.get("Group/g2").status, if groups.is_empty() { 404 } else { 200 }, "{token}");
+        let of_provider = if token == "admin" { 202 } else { 403 };
+        assert_eq!(server.get("Practitioner/d1/$export").status, of_provider, "{token}");
+    }
+    requirement!(server, "BD-SEC-08");
+    server.bear("clinician");
+    let first = server.get("Patient?_count=1").json();
+    assert_eq!(first["total"], 2, "who is not accessible is not counted");
+    server.bear_none();
+    assert_eq!(server.get("Patient?name=jackson").status, 401);
 }
 
 /// The ids in a Bundle, in the order of the answer.

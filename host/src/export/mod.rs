@@ -87,12 +87,7 @@ impl Exporter {
                     let found = self.source.has_patient(id)?;
                     facts.patients.extend(found.then(|| id.clone()));
                 }
-                Need::Patients(ids) => {
-                    for id in ids {
-                        let found = self.source.has_patient(id)?;
-                        facts.patients.extend(found.then(|| id.clone()));
-                    }
-                }
+                Need::Patients(ids) => facts.patients.extend(self.source.patients_among(ids)?),
                 Need::Members { group, patients } => {
                     let block = self.source.members(group, clock::now())?;
                     let members = Population::load(&block)?;

@@ -74,7 +74,8 @@ fn decide(server: &Server, head: &RequestHead, body: &[u8]) -> Result<Decision> 
         Routed::Respond(response) => Ok(Decision { job: None, response }),
         Routed::KickOff { kick_off, needs } => kick_off_decision(server, engine, &bearer, &kick_off, &needs),
         Routed::LookUp(look_up) => {
-            let found = server.exporter.source.look_up(&look_up, clock::now())?;
+            let accessible = bearer.accessible(look_up.resource_type.as_str());
+            let found = server.exporter.source.look_up(&look_up, accessible, clock::now())?;
             let response = engine.look_up(&look_up, &bearer.principal, found, clock::now_millis())?;
             Ok(Decision { job: None, response })
         }

@@ -105,6 +105,17 @@ impl Bearer {
         Self { principal, access: Arc::default() }
     }
 
+    /// The ids of the resources of a type that the rules open to the user.
+    pub(super) fn accessible(&self, resource_type: &str) -> &BTreeSet<String> {
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        match resource_type {
+            "Patient" => &self.access.patients,
+            "Group" => &self.access.groups,
+            "Practitioner" => &self.access.practitioners,
+            _ => &NONE,
+        }
+    }
+
     /// Adds what the rules say of those needs that are about the user.
     pub(super) fn answer(&self, needs: &[Need], facts: &mut Facts) {
         for need in needs {

@@ -128,6 +128,17 @@ impl Source for Folder {
         self.has("Patient", id)
     }
 
+    fn patients_among(&self, ids: &[String]) -> Result<Vec<String>> {
+        let UpToDate { catalogue, .. } = self.up_to_date()?;
+        let mut found = Vec::new();
+        for id in ids {
+            if catalogue.has("Patient", id)? {
+                found.push(id.clone());
+            }
+        }
+        Ok(found)
+    }
+
     fn has_group(&self, id: &str) -> Result<bool> {
         self.has("Group", id)
     }
@@ -155,20 +166,20 @@ impl Source for Folder {
         Ok(population.seal())
     }
 
-    fn look_up(&self, look_up: &LookUp, now: Timestamp) -> Result<Found> {
+    fn look_up(&self, look_up: &LookUp, accessible: &BTreeSet<String>, now: Timestamp) -> Result<Found> {
         let mut found = Found::default();
-        let Some(filter) = look_up.filter(&self.base_url, now).filter(|_| look_up.access.is_none()) else {
-            return Ok(found);
-        };
+        let Some(filter) = look_up.filter(&self.base_url, now) else { return Ok(found) };
         let UpToDate { catalogue, .. } = self.up_to_date()?;
         let count = usize::try_from(look_up.count).unwrap_or(usize::MAX);
         let mut total = 0_u64;
         let resource_type = look_up.resource_type.as_str();
         scan::each(&catalogue, &self.path, resource_type, now, &mut |id, line| {
             let is_asked = look_up.id.as_ref().is_none_or(|asked| asked.expose() == id);
-            if is_asked && filter.matches(line) {
+            let is_open = look_up.access.is_none() || accessible.contains(id);
+            if is_asked && is_open && filter.matches(line) {
                 total += 1;
                 if found.resources.len() < count {
+                    found.accessible.insert(id.to_owned());
                     found.resources.push(Sensitive::new(String::from_utf8_lossy(line).into_owned()));
                 }
             }

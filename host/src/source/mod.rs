@@ -26,6 +26,9 @@ pub trait Source: Send + Sync {
     /// Whether that patient is there.
     fn has_patient(&self, id: &str) -> Result<bool>;
 
+    /// Those of these patients who are there.
+    fn patients_among(&self, ids: &[String]) -> Result<Vec<String>>;
+
     /// Whether that group is there.
     fn has_group(&self, id: &str) -> Result<bool>;
 
@@ -38,9 +41,9 @@ pub trait Source: Send + Sync {
     /// The patients who are members of that group now, as a population block; members of member groups too.
     fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>>;
 
-    /// The resources that a look-up asks for, as they are now. A source that knows no rules of access finds none where
-    /// access is asked about.
-    fn look_up(&self, look_up: &LookUp, now: Timestamp) -> Result<Found>;
+    /// The resources that a look-up asks for, as they are now. Where it asks about access, only those whose ids are among
+    /// `accessible`.
+    fn look_up(&self, look_up: &LookUp, accessible: &BTreeSet<String>, now: Timestamp) -> Result<Found>;
 
     /// Whether any of the data is of one of those types. May say yes where it would take long to tell.
     fn has_any_of(&self, resource_types: &BTreeSet<ResourceType>) -> Result<bool>;
