@@ -149,6 +149,11 @@ fn entities(event: &AuditEvent) -> Vec<Value> {
             "type": coding("http://hl7.org/fhir/resource-types", "Group", Some("Group")),
             "role": coding(ENTITY_ROLES, "4", Some("Domain Resource")),
         })),
+        Level::Practitioner(id) => Some(json!({
+            "what": { "reference": format!("Practitioner/{id}") },
+            "type": coding("http://hl7.org/fhir/resource-types", "Practitioner", Some("Practitioner")),
+            "role": coding(ENTITY_ROLES, "15", Some("Practitioner")),
+        })),
         Level::System | Level::AllPatients => None,
     });
     let mut thing = json!({ "type": coding(ENTITY_TYPES, "2", Some("System Object")) });
@@ -182,6 +187,7 @@ fn address(operation: Operation, level: &Level) -> String {
         Level::AllPatients => "Patient/",
         Level::Patient(_) => "Patient/[id]/",
         Level::Group(_) => "Group/[id]/",
+        Level::Practitioner(_) => "Practitioner/[id]/",
     };
     format!("[base]/{below}{operation}")
 }

@@ -109,6 +109,7 @@ fn export(of: &[&str], operation: &str) -> Option<AuditedExport> {
         ["Patient"] => Level::AllPatients,
         ["Patient", id] if is_id(id) => Level::Patient((*id).to_owned()),
         ["Group", id] if is_id(id) => Level::Group((*id).to_owned()),
+        ["Practitioner", id] if is_id(id) => Level::Practitioner((*id).to_owned()),
         _ => return None,
     };
     Some(AuditedExport { operation, level: Sensitive::new(level) })

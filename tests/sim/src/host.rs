@@ -151,6 +151,10 @@ impl Host {
         let ids = match wanted {
             PopulationWanted::Nobody => return Ok(None),
             PopulationWanted::Patient(id) => return block(&[id.clone()].into()).map(|block| Some(block.into())),
+            PopulationWanted::Members { .. } | PopulationWanted::Practitioner(_) | PopulationWanted::Patients(_) => {
+                self.world.violate("a population is wanted that no request here asks for");
+                return Err(Stop::Error);
+            }
             PopulationWanted::Group(_) if first || taken_anew => {
                 self.world.data.members(self.world.clock(self.number).as_millis())
             }

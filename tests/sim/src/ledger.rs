@@ -136,7 +136,7 @@ impl World {
         ask.is_finals_only |= !type_filters.is_empty();
         let own = match &ask.level {
             Level::Patient(id) => Some([id.clone()].into()),
-            Level::System | Level::AllPatients | Level::Group(_) => None,
+            Level::System | Level::AllPatients | Level::Group(_) | Level::Practitioner(_) => None,
         };
         let population = own.as_ref().or(facts.population.as_ref());
         expected(&self.data, &ask, &Fixed { transaction_time, population })

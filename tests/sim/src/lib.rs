@@ -65,7 +65,7 @@ impl fmt::Display for Failure {
 
 /// Runs what a seed says, with the code whole or broken.
 pub fn run(seed: u64, mutant: Option<Mutant>) -> Run {
-    let is_hostile = seed % HOSTILE_EVERY == 0;
+    let is_hostile = seed.is_multiple_of(HOSTILE_EVERY);
     let world = match World::new(seed, mutant, is_hostile) {
         Ok(world) => world,
         Err(what) => {

@@ -132,14 +132,24 @@ impl Work<'_> {
                     open.get_mut(&file).ok_or(Stop::Error)?.bytes.extend(bytes);
                 }
                 (
-                    WriterEvent::Close { file, count, bytes, sha256, checkpoint },
+                    WriterEvent::Close { file, count, bytes, sha256, continues_in_file, checkpoint },
                     Desk::Store { open, partition, is_late },
                 ) => {
                     let OpenFile { section, resource_type, name, bytes: object } =
                         open.remove(&file).ok_or(Stop::Error)?;
                     let key = format!("{}/{}-{name}", self.job, self.epoch.0);
                     let (content_type, partition, is_late) = (None, *partition, *is_late);
-                    let row = OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256 };
+                    let row = OutputFile {
+                        section,
+                        resource_type,
+                        name,
+                        key,
+                        content_type,
+                        count,
+                        bytes,
+                        sha256,
+                        continues_in_file,
+                    };
                     self.publish(row, object, partition, checkpoint, is_late).await?;
                 }
                 _ => self.host.world.violate("a pass put out something that is not its own"),

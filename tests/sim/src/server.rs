@@ -87,6 +87,10 @@ impl Front<'_> {
                     Decided::Accepted(accepted) => self.accept(accepted).await,
                 }
             }
+            Routed::LookUp(_) => {
+                world.violate("what asks for an export was taken for a look-up");
+                Err(Stop::Error)
+            }
             Routed::Job(id) => self.job(&id.to_string(), &principal).await,
         }
     }
@@ -235,7 +239,9 @@ impl Front<'_> {
             match need {
                 Need::Patient(id) => facts.patients.extend(["p0", "p1"].contains(&id.as_str()).then(|| id.clone())),
                 Need::Group(id) => facts.groups.extend((id == "g1").then(|| id.clone())),
-                Need::PatientAccess { .. } | Need::GroupAccess { .. } => {}
+                // No request here lists patients or names a practitioner.
+                Need::Patients(_) | Need::Members { .. } | Need::Practitioner(_) => {}
+                Need::PatientAccess { .. } | Need::GroupAccess { .. } | Need::PractitionerAccess { .. } => {}
                 Need::ActiveJobs { client } => {
                     facts.active_jobs = Some(self.host.call(|store| store.active(client.as_deref())).await?);
                 }

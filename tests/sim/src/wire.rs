@@ -82,7 +82,10 @@ fn message(first: String, headers: &[(String, String)], body: &[u8]) -> Vec<u8> 
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-fn split(bytes: &[u8]) -> Option<(&str, Vec<(String, String)>, &[u8])> {
+/// The first line, the header fields and the body.
+type Parts<'b> = (&'b str, Vec<(String, String)>, &'b [u8]);
+
+fn split(bytes: &[u8]) -> Option<Parts<'_>> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, body) = bytes.split_at_checked(end)?;
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");

@@ -75,7 +75,7 @@ impl World {
             tail: RefCell::default(),
             violation: RefCell::default(),
             busy: Cell::new(0),
-            is_large: seed % LARGE_EVERY == 0,
+            is_large: seed.is_multiple_of(LARGE_EVERY),
         }))
     }
 

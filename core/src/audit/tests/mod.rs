@@ -58,6 +58,7 @@ impl Host {
                     Decision::Refused(response) => (response, false),
                 }
             }
+            Route::LookUp(_) => panic!("no look-up is asked for here"),
             Route::Job(_) => {
                 let Some(job) = &mut self.job else { return (self.endpoint.not_found(), false) };
                 let (response, effects) =

@@ -88,7 +88,7 @@ fn row(number: usize, file: &ServedFile) -> serde_json::Value {
     if number % 3 != 1 {
         row["count"] = json!(file.bytes.iter().filter(|byte| **byte == b'\n').count());
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         row["extension"] = json!({"fileSize": file.bytes.len(), "sha256": digester.finish()});
     }
     row
