@@ -1,6 +1,7 @@
 //! The reference server and command line: the engine component inside wasmtime, with HTTP, storage and a source of
 //! resources around it. All decisions of the protocol are the engine's; this crate does I/O.
 
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod engine;

@@ -94,6 +94,7 @@ impl Export {
             store: Arc::new(JobStore::in_memory()?),
             files: Files::plain(&self.out)?,
             limits,
+            audit: None,
         };
         let job = self.kick_off(&exporter, &level)?;
         self.work(&exporter, &job)?;

@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Failure, mention_other_files, selection::EditionName};
 use crate::{
+    audit::AuditLog,
     engine::{Component, ComponentLimits},
     export::Exporter,
     files::Files,
@@ -56,6 +57,9 @@ pub(super) struct Serve {
     /// staff who take steps at /staff/jobs/ID: {"sha256":"…","staff":"records","expires":"2030-01-01T00:00:00Z"}
     #[arg(long, value_name = "FILE", required_if_eq("auth", "tokens"))]
     tokens: Option<PathBuf>,
+    /// Append every decision to this file, as a FHIR AuditEvent a line: ids, and no other data of patients
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
     /// The FHIR base as clients know it, if a proxy stands before this server [default: http://ADDRESS/fhir]
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
@@ -145,9 +149,16 @@ impl Serve {
         let source =
             Folder::open(&self.data, &self.state.join("catalogue.sqlite"), &config.base_url, limits.line_bytes_max)?;
         mention_other_files(&source)?;
+        let audit = self.audit.as_ref().map(|path| AuditLog::open(path, config.clone())).transpose()?.map(Arc::new);
         let files = Files::of_jobs(&self.state.join("files"))?;
-        let exporter =
-            Exporter { engines: Arc::new(engines), source: Arc::new(source), store: Arc::new(store), files, limits };
+        let exporter = Exporter {
+            engines: Arc::new(engines),
+            source: Arc::new(source),
+            store: Arc::new(store),
+            files,
+            limits,
+            audit,
+        };
         // The one line on standard output, for people and for scripts that wait for it.
         println!("serving {}", config.base_url);
         Server::new(exporter, identity).run(listener, origin, stop()).await

@@ -20,7 +20,14 @@ use ehi_core::{
     writer::WriterLimits,
 };
 
-use crate::{clock, engine::Engines, files::Files, source::Source, store::JobStore};
+use crate::{
+    audit::AuditLog,
+    clock,
+    engine::{EngineError, Engines},
+    files::Files,
+    source::Source,
+    store::JobStore,
+};
 
 pub use run::run;
 
@@ -37,6 +44,8 @@ pub struct Exporter {
     pub files: Files,
     /// How files are cut.
     pub limits: WriterLimits,
+    /// Where decisions are recorded, if they are.
+    pub audit: Option<Arc<AuditLog>>,
 }
 
 /// How far the work is, for those who watch.
@@ -146,8 +155,15 @@ impl Exporter {
     fn command(&self, job: &str, command: &Command) -> Result<Applied> {
         for _ in 0..ATTEMPTS {
             let loaded = self.store.load(job)?.context("the job is gone")?;
-            let applied = self.engines.instance()?.apply(&loaded.record, command, clock::now_millis())?;
+            let applied = self.engines.instance()?.apply(&loaded.record, command, clock::now_millis());
+            if let (Some(audit), Err(EngineError::Refused(_))) = (&self.audit, &applied) {
+                audit.command(&loaded.record, command, None)?;
+            }
+            let applied = applied?;
             if self.store.update(job, &applied.job, &applied.rows, loaded.version)? {
+                if let Some(audit) = &self.audit {
+                    audit.command(&loaded.record, command, Some(&applied.job.record))?;
+                }
                 return Ok(applied);
             }
         }

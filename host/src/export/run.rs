@@ -55,7 +55,10 @@ fn expire(exporter: &Exporter, job: &str) -> Result<()> {
     let Some(loaded) = exporter.store.load(job)? else { return Ok(()) };
     let expired = exporter.engines.instance()?.handle_timeout(&loaded.record, clock::now_millis())?;
     if let Some(expired) = expired {
-        exporter.store.update(job, &expired, &[], loaded.version)?;
+        let updated = exporter.store.update(job, &expired, &[], loaded.version)?;
+        if let Some(audit) = exporter.audit.as_ref().filter(|_| updated) {
+            audit.timeout(&loaded.record, &expired.record)?;
+        }
     }
     Ok(())
 }

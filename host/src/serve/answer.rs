@@ -12,7 +12,7 @@ use ehi_core::{
     job::JobId,
     kick_off::{KickOff, Need},
     outcome::{Issue, IssueCode, OperationOutcome},
-    values::{Decided, RequestHead, Routed},
+    values::{Decided, Outcome, RequestHead, Routed},
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -44,6 +44,17 @@ pub(super) async fn answer(State(server): State<Server>, request: Request) -> Re
 pub(super) struct Decision {
     pub(super) job: Option<String>,
     pub(super) response: core_http::Response,
+    /// The job that was made or asked about, as it is after the answer.
+    record: Option<String>,
+    /// Whether the answer changed it.
+    changed: bool,
+}
+
+impl Decision {
+    /// An answer that is about no job.
+    fn plain(response: core_http::Response) -> Self {
+        Self { job: None, response, record: None, changed: false }
+    }
 }
 
 /// The request as the engine takes it.
@@ -60,24 +71,34 @@ async fn read(request: Request) -> Result<(RequestHead, bytes::Bytes), Decision>
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
         let issue = Issue::error(IssueCode::TooLong, format!("the request body is longer than {BODY_BYTES_MAX} bytes"));
         let response = core_http::Response::outcome(413, &OperationOutcome::new(issue));
-        return Err(Decision { job: None, response });
+        return Err(Decision::plain(response));
     };
     Ok((RequestHead { method: parts.method.as_str().to_owned(), target, headers }, body))
 }
 
 /// Everything that is decided about a request is decided by the engine, in here.
 fn decide(server: &Server, head: &RequestHead, body: &[u8]) -> Result<Decision> {
+    let bearer = server.identity.of(head);
+    let decision = decide_for(server, &bearer, head, body)?;
+    if let Some(audit) = &server.exporter.audit {
+        let Decision { response, record, changed, .. } = &decision;
+        let outcome = Outcome { response: response.clone(), record: record.clone(), changed: *changed, peer: None };
+        audit.request(head, body, &bearer.principal, &outcome)?;
+    }
+    Ok(decision)
+}
+
+fn decide_for(server: &Server, bearer: &Bearer, head: &RequestHead, body: &[u8]) -> Result<Decision> {
     let mut engine = server.exporter.engines.instance()?;
     let engine = engine.as_mut();
-    let bearer = server.identity.of(head);
     match engine.route(head, body, &bearer.principal)? {
-        Routed::Respond(response) => Ok(Decision { job: None, response }),
-        Routed::KickOff { kick_off, needs } => kick_off_decision(server, engine, &bearer, &kick_off, &needs),
+        Routed::Respond(response) => Ok(Decision::plain(response)),
+        Routed::KickOff { kick_off, needs } => kick_off_decision(server, engine, bearer, &kick_off, &needs),
         Routed::LookUp(look_up) => {
             let accessible = bearer.accessible(look_up.resource_type.as_str());
             let found = server.exporter.source.look_up(&look_up, accessible, clock::now())?;
             let response = engine.look_up(&look_up, &bearer.principal, found, clock::now_millis())?;
-            Ok(Decision { job: None, response })
+            Ok(Decision::plain(response))
         }
         Routed::Job(id) => job_decision(server, engine, &bearer.principal, id, head, body),
     }
@@ -94,11 +115,12 @@ fn kick_off_decision(
     bearer.answer(needs, &mut facts);
     let decided = engine.decide(kick_off, &bearer.principal, &facts, clock::entropy()?, clock::now_millis())?;
     Ok(match decided {
-        Decided::Refused(response) => Decision { job: None, response },
+        Decided::Refused(response) => Decision::plain(response),
         Decided::Accepted(accepted) => {
             server.exporter.store.insert(&accepted.id.to_string(), &accepted.job)?;
             server.work.notify_one();
-            Decision { job: None, response: accepted.response }
+            let (response, record) = (accepted.response, Some(accepted.job.record));
+            Decision { job: None, response, record, changed: true }
         }
     })
 }
@@ -118,7 +140,7 @@ fn job_decision(
         Principal::Anonymous | Principal::Open => "",
     };
     for _ in 0..ATTEMPTS {
-        let Some(loaded) = store.load(&id)? else { return Ok(Decision { job: None, response: engine.not_found()? }) };
+        let Some(loaded) = store.load(&id)? else { return Ok(Decision::plain(engine.not_found()?)) };
         let (account, now) = (store.account(&id, client)?, clock::now_millis());
         let answered = engine.handle_request(&loaded.record, account, head, body, principal, now)?;
         if let Some(account) = answered.account {
@@ -137,13 +159,15 @@ fn job_decision(
             },
             _ => answered.response,
         };
-        return Ok(Decision { job: Some(id), response });
+        let changed = answered.job.is_some();
+        let record = Some(answered.job.map_or(loaded.record, |job| job.record));
+        return Ok(Decision { job: Some(id), response, record, changed });
     }
     anyhow::bail!("the job is changed by others all the time")
 }
 
 async fn send(server: &Server, decision: Decision) -> Result<Response> {
-    let Decision { job, response: core_http::Response { status, headers, body } } = decision;
+    let Decision { job, response: core_http::Response { status, headers, body }, .. } = decision;
     let body = match body {
         core_http::Body::Empty | core_http::Body::Row(_) => Body::empty(),
         core_http::Body::Text(text) => Body::from(text),
