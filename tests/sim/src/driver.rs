@@ -47,7 +47,6 @@ pub(crate) struct Driver {
     aborted: Rc<RefCell<BTreeSet<u64>>>,
     token: String,
     pub(crate) polled: Option<String>,
-    waits: u32,
 }
 
 struct Body {
@@ -85,7 +84,6 @@ impl Driver {
             aborted: Rc::default(),
             token: String::new(),
             polled: None,
-            waits: 0,
         }
     }
 
@@ -102,8 +100,9 @@ impl Driver {
             match output {
                 ClientOutput::Done(report) => return End::Done(report),
                 ClientOutput::Wait { until } => {
-                    self.waits += 1;
-                    if self.waits > 2 && self.world.strikes(Fault::ClientCancels) {
+                    let (stage, rate) = self.world.scenario.cancels;
+                    let is_time = stage == client.stage() && self.world.pick(0..1_000) < rate;
+                    if is_time && self.world.strikes(Fault::ClientCancels) {
                         let before = client.stage();
                         client.handle_input(ClientInput::Cancel, self.now());
                         self.saw(before, client.stage());
@@ -278,7 +277,7 @@ impl Driver {
                 if life.get() != mine || aborted.borrow().contains(&op.0) {
                     return;
                 }
-                let piece = world.rng(|rng| rng.usize(1..2_000)).min(end - taken);
+                let piece = world.rng(|rng| rng.usize(1..400)).min(end - taken);
                 let stored = {
                     let mut disk = disk.borrow_mut();
                     let Some(file) = disk.files.get_mut(&to) else { return };
@@ -289,13 +288,13 @@ impl Driver {
                 if stored > file_bytes_max {
                     return push(Incoming::Failed { op, error: TransferError::TooLarge });
                 }
-                if taken == end {
-                    break;
-                }
                 // Only what is said to be stored outlives a crash for certain.
                 if world.pick(0..2) == 0 {
                     disk.borrow_mut().safe.insert(to.clone(), usize::try_from(stored).unwrap_or(usize::MAX));
                     push(Incoming::Progress { op, bytes: stored });
+                }
+                if taken == end {
+                    break;
                 }
             }
             // A body that is shorter than its length says ended too early, as HTTP libraries tell.

@@ -47,6 +47,7 @@ impl Pulse {
 impl Host {
     /// Runs for as long as the world does.
     pub(crate) async fn run(self) {
+        self.world.time.sleep(self.world.scenario.hosts_late).await;
         loop {
             // What was not finished before the crash: its leases are ours.
             let mut due = self.world.store.borrow().unfinished();

@@ -48,7 +48,13 @@ struct ServedFile {
 
 impl Hostile {
     fn new(world: &World) -> Self {
-        let lies = Lie::ALL.into_iter().filter(|_| world.pick(0..8) == 0).collect();
+        // A few of them, so that a run gets far enough for most.
+        let some = world.rng(|rng| {
+            let mut all = Lie::ALL;
+            rng.shuffle(&mut all);
+            all[..rng.usize(2..6)].to_vec()
+        });
+        let lies = if world.is_large() { vec![Lie::MillionRows] } else { some };
         let files = (0..world.pick(1..5)).map(|n| {
             let (kind, section) = if n == 3 { ("OperationOutcome", "error") } else { ("Patient", "output") };
             let lines = (0..world.pick(1..12))
@@ -57,7 +63,7 @@ impl Hostile {
         });
         Self {
             lies,
-            rate: if world.pick(0..2) == 0 { 150 } else { 600 },
+            rate: if world.is_large() { 1_000 } else { 800 },
             files: files.collect(),
             polls: Cell::new(u32::try_from(world.pick(0..4)).unwrap_or(0)),
             manifests: RefCell::default(),

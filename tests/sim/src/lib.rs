@@ -82,4 +82,4 @@ pub fn run(seed: u64, mutant: Option<Mutant>) -> Run {
 }
 
 /// Of so many runs one is with a hostile server.
-const HOSTILE_EVERY: u64 = 4;
+const HOSTILE_EVERY: u64 = 3;

@@ -19,6 +19,9 @@ pub(crate) fn attend(world: &Rc<World>, job: &str) {
     world.spawn(take_steps(Rc::clone(world), job.to_owned()));
     world.spawn(pry(Rc::clone(world), job.to_owned()));
     world.spawn(come_late(Rc::clone(world), job.to_owned()));
+    if world.pick(0..4) == 0 {
+        world.spawn(remove_failed(Rc::clone(world), job.to_owned()));
+    }
     if world.scenario.has_follower {
         world.spawn(follow(Rc::clone(world), job.to_owned()));
     }
@@ -141,6 +144,17 @@ async fn come_late(world: Rc<World>, job: String) {
     }
     // Who asked once removes what nobody removed, or did so long ago.
     if world.pick(0..2) == 0 {
+        network::deliver(&world, &Asked::new("DELETE", &format!("/fhir/bulk/{job}"), Some(&token))).await;
+    }
+}
+
+/// Someone with the owner's token removes an export as soon as it has failed.
+async fn remove_failed(world: Rc<World>, job: String) {
+    while state(&world, &job).is_some_and(State::is_unfinished) {
+        world.time.listen(10 * MINUTE).await;
+    }
+    if state(&world, &job) == Some(State::Failed) {
+        let token = Who::Owner.token(i64::MAX);
         network::deliver(&world, &Asked::new("DELETE", &format!("/fhir/bulk/{job}"), Some(&token))).await;
     }
 }

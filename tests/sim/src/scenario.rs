@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ehi_core::{
     Edition, Sensitive, Timestamp,
-    client::{ClientLimits, ExportRequest, KickOffMethod},
+    client::{ClientLimits, ExportRequest, KickOffMethod, Stage},
     endpoint::{Auth, Downloads, EhiConfig, EndpointConfig},
     job::{PatientForm, RejectionCode, StepConfig, StepsConfig},
     kick_off::{Level, Operation},
@@ -36,6 +36,10 @@ pub(crate) struct Scenario {
     /// Whether another client may follow the export, and does.
     pub(crate) has_follower: bool,
     pub(crate) token_millis: i64,
+    /// At which stage the client is cancelled, if it is, and of a thousand waits at which.
+    pub(crate) cancels: (Stage, i64),
+    /// When the first host comes, in milliseconds.
+    pub(crate) hosts_late: i64,
     /// How long staff and patients take at most.
     pub(crate) people_millis: i64,
 }
@@ -55,6 +59,8 @@ impl Scenario {
             poison: None,
             has_follower: config.downloads == Downloads::Scope && !ask.is_ehi,
             token_millis: if rng.bool() { HOUR } else { 15 * MINUTE },
+            cancels: *rng.choice(&CANCELS).unwrap_or(&CANCELS[0]),
+            hosts_late: if rng.u8(0..8) == 0 { rng.i64(0..HOUR) } else { 0 },
             people_millis: rng.i64(SECOND..20 * MINUTE),
             ask,
             config,
@@ -181,7 +187,7 @@ fn request(rng: &mut Rng, ask: &Ask) -> ExportRequest {
     if ask.is_finals_only {
         request.type_filters.push(Sensitive::new("Observation?status=final".into()));
     }
-    request.discover = rng.u8(0..4) == 0;
+    request.discover = rng.bool();
     request.delete_when_done = rng.u8(0..3) > 0;
     request
 }
@@ -231,7 +237,7 @@ fn faults(rng: &mut Rng) -> BTreeMap<Fault, (u16, u32)> {
         (Fault::SaveTorn, 6, 30, 2),
         (Fault::PartTorn, 4, 500, 5),
         (Fault::TokenRefused, 6, 40, 3),
-        (Fault::ClientCancels, 8, 60, 1),
+        (Fault::ClientCancels, 4, 1_000, 1),
         (Fault::StaffSilent, 8, 300, 1),
         (Fault::StaffRejects, 6, 300, 1),
         (Fault::FormSilent, 5, 500, 1),
@@ -244,6 +250,14 @@ fn faults(rng: &mut Rng) -> BTreeMap<Fault, (u16, u32)> {
 
 pub(crate) const ORIGIN: &str = "https://ehr.example";
 pub(crate) const BASE: &str = "https://ehr.example/fhir";
+
+const CANCELS: [(Stage, i64); 5] = [
+    (Stage::Discovering, 400),
+    (Stage::Discovering, 400),
+    (Stage::KickingOff, 400),
+    (Stage::Polling, 40),
+    (Stage::Fetching, 300),
+];
 
 /// How far the clock of a host may be off.
 pub(crate) const SKEW: i64 = 5 * MINUTE;
