@@ -35,7 +35,8 @@ impl Client {
     }
 
     fn add_attachment(&mut self, url: Url, found: &FoundAttachment) -> bool {
-        let media_type = found.content_type.as_deref().and_then(media_type);
+        // It is asked for by name, of whichever server, only if the name is one that everybody knows.
+        let media_type = found.content_type.as_deref().and_then(media_type).filter(|text| extension(text).is_some());
         let extension = media_type.as_deref().and_then(extension).unwrap_or("bin");
         let name = format!("{FOLDER}{:06}.{extension}", self.number(FOLDER));
         let file = File {

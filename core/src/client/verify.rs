@@ -1,6 +1,6 @@
 //! What is in a downloaded file, and whether it is what the manifest says.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -42,7 +42,7 @@ pub struct Contents {
 }
 
 /// An attachment that a resource refers to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FoundAttachment {
     /// `url` as it was written.
@@ -53,6 +53,13 @@ pub struct FoundAttachment {
     /// `size`.
     #[serde(default)]
     pub size: Option<u64>,
+}
+
+/// What the data say of it is theirs.
+impl fmt::Debug for FoundAttachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FoundAttachment(withheld)")
+    }
 }
 
 /// What the embedder has to know to check a file that it is about to receive.

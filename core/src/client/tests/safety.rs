@@ -65,6 +65,9 @@ fn bd_file_03_and_04_the_token_goes_where_the_manifest_and_the_origin_allow() {
         assert_eq!(run.done().outcome, Outcome::Complete);
         let sent: Vec<_> = run.sent.iter().filter(|sent| sent.download).map(|sent| sent.authorize).collect();
         assert_eq!(sent, [required, required, false]);
+        let logged = |url: &str| run.log.iter().any(|event| event.to_json().contains(url));
+        assert_eq!((logged("ehr.example/f/1"), logged("files.example/f/2")), (required, required));
+        assert!(!logged("cdn.example/f/3"), "whoever has this URL can read the file");
     }
 }
 
