@@ -1,6 +1,9 @@
 //! What an accepted export takes: decided once at kick-off, followed by any number of writers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +18,7 @@ use crate::{
 };
 
 /// What an accepted export takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportPlan {
     /// By which operation.
@@ -88,6 +91,15 @@ pub struct ExportPlan {
     pub notices: Vec<Issue>,
     /// The kick-off URL, for the manifest.
     pub request: String,
+}
+
+/// Like that of a [`KickOff`].
+impl fmt::Debug for ExportPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, level, types, .. } = self;
+        let mut shown = f.debug_struct("ExportPlan");
+        shown.field("operation", operation).field("level", level).field("types", types).finish_non_exhaustive()
+    }
 }
 
 /// Which resource types.

@@ -51,7 +51,6 @@ impl<'s> Set<'s> {
 }
 
 /// Collects what a set is made of.
-#[derive(Debug)]
 pub struct SetBuilder {
     wanted: SetWanted,
     texts: TextsBuilder,
@@ -62,6 +61,13 @@ pub struct SetBuilder {
     begun: Vec<u8>,
     /// What went wrong: a set that lacks something must not be taken for a whole one.
     failed: Option<SetError>,
+}
+
+/// Its texts are ids of patients and of what is theirs.
+impl fmt::Debug for SetBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SetBuilder({}, {} texts)", self.wanted.name(), self.texts.len() + self.latest.len())
+    }
 }
 
 impl SetBuilder {

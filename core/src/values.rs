@@ -3,7 +3,7 @@
 //! Every face calls these and nothing else of the control plane, so that all of them answer alike. All values have a
 //! JSON form; times are milliseconds since 1970-01-01T00:00:00Z; request bodies travel beside the values, as bytes.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A request without its body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestHead {
     /// The method.
@@ -33,6 +33,13 @@ pub struct RequestHead {
     pub target: String,
     /// Name and value of each header field, in order.
     pub headers: Vec<(String, String)>,
+}
+
+/// As that of [`Request`].
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestHead(target of {} bytes, {} headers)", self.target.len(), self.headers.len())
+    }
 }
 
 impl RequestHead {
@@ -83,7 +90,7 @@ pub struct Accepted {
 }
 
 /// A job as it is stored: the record, and beside it what a store indexes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredJob {
     /// The record. Opaque.
@@ -94,6 +101,21 @@ pub struct StoredJob {
     pub unfinished: bool,
     /// Its client, where there is one.
     pub client: Option<String>,
+}
+
+/// The record holds what was asked for and what people wrote.
+impl fmt::Debug for StoredJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { record, wake_at, unfinished, client } = self;
+        let record = format_args!("{} bytes", record.len());
+        let mut shown = f.debug_struct("StoredJob");
+        shown
+            .field("record", &record)
+            .field("wake_at", wake_at)
+            .field("unfinished", unfinished)
+            .field("client", client);
+        shown.finish()
+    }
 }
 
 /// The answer to a request about a job. Store what is there, in one transaction, before sending the response.

@@ -1,10 +1,12 @@
 //! A request, borrowed from the embedder's buffers.
 
+use std::fmt;
+
 /// A request as it was on the wire.
 ///
 /// The target is **raw and undecoded**, in origin form (`/fhir/$export?_type=Patient`): a comma and `%2C` mean
 /// different things in `_typeFilter`, so a framework's decoded query string is not enough.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Request<'m> {
     /// `GET`, `POST`, `DELETE`, …
     pub method: &'m str,
@@ -14,6 +16,14 @@ pub struct Request<'m> {
     pub headers: &'m [(&'m str, &'m [u8])],
     /// The body, decoded from any transfer coding.
     pub body: &'m [u8],
+}
+
+/// Target, headers and body carry ids, tokens and whatever a client asks for: none of it is for logs.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, headers, body, .. } = self;
+        write!(f, "Request(target of {} bytes, {} headers, body of {} bytes)", target.len(), headers.len(), body.len())
+    }
 }
 
 impl<'m> Request<'m> {

@@ -50,9 +50,16 @@ pub use steps::{FormAnswers, PatientForm, RejectionCode, StepConfig, StepTaken, 
 ///
 /// Whatever changes the job returns [`Effects`]: store them **before** answering, job and rows in one transaction, and
 /// only if the stored job is still the version that was read. If it is not, read it again and repeat the call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Job {
     record: Record,
+}
+
+/// The record holds what was asked for and what people wrote.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job({:?}, {})", self.record.id, self.record.state)
+    }
 }
 
 /// What to store before answering.
@@ -89,7 +96,7 @@ pub enum Wants {
 }
 
 /// Whose ids a population must hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum PopulationWanted {
     /// None is wanted.
@@ -109,6 +116,20 @@ pub enum PopulationWanted {
     Patient(String),
     /// These patients. An empty list is nobody, and exports nobody.
     Patients(Vec<String>),
+}
+
+/// As that of [`Level`].
+impl fmt::Debug for PopulationWanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => f.write_str("Nobody"),
+            Self::Group(id) => write!(f, "Group({id:?})"),
+            Self::Members { group, patients } => write!(f, "Members({group:?}, {} withheld)", patients.len()),
+            Self::Practitioner(id) => write!(f, "Practitioner({id:?})"),
+            Self::Patient(_) => f.write_str("Patient(withheld)"),
+            Self::Patients(patients) => write!(f, "Patients({} withheld)", patients.len()),
+        }
+    }
 }
 
 /// Proof of the lease that a command is given under: a later lease makes it stale.

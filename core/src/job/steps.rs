@@ -2,7 +2,7 @@
 //! before they are released. A deployment names them; a job keeps its own copy, so that a changed configuration does not
 //! strand what waits.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ pub struct RejectionCode {
 }
 
 /// What a patient chose in the form. It narrows the export, never widens it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FormAnswers {
     /// Only these resource types.
@@ -81,6 +81,13 @@ pub struct FormAnswers {
     pub withheld_labels: BTreeSet<String>,
     /// Of a type only what meets one of these queries, such as a range of dates; in the form of `_typeFilter`.
     pub type_filters: Vec<String>,
+}
+
+/// What a patient releases or does not tells of the patient.
+impl fmt::Debug for FormAnswers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FormAnswers(withheld)")
+    }
 }
 
 /// The steps of one job, and how far they are taken.
@@ -96,7 +103,7 @@ pub(super) struct StepsTaken {
 }
 
 /// What was decided about a step. The note stays with staff: no client ever reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StepTaken {
     /// The step.
@@ -110,6 +117,15 @@ pub struct StepTaken {
     pub note: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// The note may say anything of the patient.
+impl fmt::Debug for StepTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, rejected, by, at, note: _ } = self;
+        let mut shown = f.debug_struct("StepTaken");
+        shown.field("name", name).field("rejected", rejected).field("by", by).field("at", at).finish_non_exhaustive()
+    }
 }
 
 /// A step that is to be taken.

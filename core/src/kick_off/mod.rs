@@ -7,7 +7,10 @@ mod parameter;
 mod parse;
 mod patients;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +28,7 @@ pub(crate) use parse::{Reader, read};
 pub(crate) use patients::about as about_patient;
 
 /// An export that was asked for and is neither accepted nor refused yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KickOff {
     /// Which operation.
@@ -77,6 +80,15 @@ pub struct KickOff {
     pub notices: Vec<Issue>,
 }
 
+/// Queries, vendor parameters and the request itself may name patients and what they have.
+impl fmt::Debug for KickOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, level, types, .. } = self;
+        let mut shown = f.debug_struct("KickOff");
+        shown.field("operation", operation).field("level", level).field("types", types).finish_non_exhaustive()
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -90,7 +102,7 @@ pub enum Operation {
 }
 
 /// Whose data is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Level {
     /// `[base]/$export`: everything (BD-KICK-03).
@@ -106,6 +118,18 @@ pub enum Level {
     Patient(String),
 }
 
+/// The id of a patient is not for logs.
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("System"),
+            Self::AllPatients => f.write_str("AllPatients"),
+            Self::Group(id) => write!(f, "Group({id:?})"),
+            Self::Patient(_) => f.write_str("Patient(withheld)"),
+        }
+    }
+}
+
 impl Level {
     /// Whether only what belongs to patients is exported.
     pub fn is_of_patients(&self) -> bool {
@@ -114,7 +138,7 @@ impl Level {
 }
 
 /// What must be known before a kick-off can be decided. Asked only for what the principal may know.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Need {
     /// Whether that patient exists.
@@ -165,8 +189,21 @@ pub enum Need {
     },
 }
 
+/// Who is asked about is not for logs.
+impl fmt::Debug for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Patient(_) => "Patient",
+            Self::Group(_) => "Group",
+            Self::PatientAccess { .. } => "PatientAccess",
+            Self::GroupAccess { .. } => "GroupAccess",
+            Self::ActiveJobs { .. } => "ActiveJobs",
+        })
+    }
+}
+
 /// The answers to all needs of a kick-off. What is not answered counts as absent, or as too many.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Facts {
     /// The patients asked about that exist.
@@ -192,4 +229,12 @@ pub struct Facts {
     pub accessible_practitioners: BTreeSet<String>,
     /// How many jobs of this client are unfinished.
     pub active_jobs: Option<u32>,
+}
+
+/// Nor are the patients that there are.
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { patients, groups, active_jobs, .. } = self;
+        write!(f, "Facts({} patients, {} groups, active jobs: {active_jobs:?})", patients.len(), groups.len())
+    }
 }
