@@ -23,7 +23,7 @@ pub enum Command {
         transaction_time: Timestamp,
         /// What identifies the data that is read; opaque here.
         snapshot: String,
-        /// Into how many partitions the data is cut for the main pass.
+        /// Into how many partitions the data is cut for the main pass; at most [`PARTITIONS_MAX`].
         partitions: u32,
     },
     /// Keep the lease.
@@ -165,6 +165,11 @@ impl Job {
         if self.record.lease.as_ref().is_some_and(|lease| lease.until > now && lease.holder != holder) {
             return Err(JobMisuse::Leased);
         }
+        if self.record.partitions.is_empty() && partitions > PARTITIONS_MAX {
+            return Err(JobMisuse::TooManyPartitions);
+        }
+        // An epoch that came again would let in a host that lost its lease; no record of ours ever has the last one.
+        let epoch = self.record.epoch.0.checked_add(1).ok_or(JobMisuse::Unreadable)?;
         if !self.enter(Event::Begin) {
             return Err(self.record.state.into());
         }
@@ -177,7 +182,7 @@ impl Job {
             let progress = |pass| PartitionProgress { pass, ..PartitionProgress::default() };
             self.record.partitions = (0..).zip(passes.map(progress)).collect();
         }
-        self.record.epoch = Epoch(self.record.epoch.0 + 1);
+        self.record.epoch = Epoch(epoch);
         self.record.lease = Some(Lease { holder, until });
         Ok(())
     }
@@ -196,7 +201,8 @@ impl Job {
     }
 
     fn count(&mut self, rows: &[OutputFile]) {
-        self.record.files += u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        let files = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        self.record.files = self.record.files.saturating_add(files);
         for row in rows {
             self.record.bytes = self.record.bytes.saturating_add(row.bytes);
             if row.section == Section::Output {
@@ -205,3 +211,6 @@ impl Job {
         }
     }
 }
+
+/// Partitions of a job's main pass. The record holds a checkpoint of each and must stay small; no host has more cores.
+pub const PARTITIONS_MAX: u32 = 1_000;

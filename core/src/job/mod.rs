@@ -31,7 +31,7 @@ use crate::{
 };
 
 pub use account::PollAccount;
-pub use command::Command;
+pub use command::{Command, PARTITIONS_MAX};
 pub use id::JobId;
 use record::{Lease, PartitionProgress, Record};
 pub use state::State;
@@ -359,6 +359,8 @@ pub enum JobMisuse {
     WrongState(State),
     /// There is no such partition, or it is finished.
     NoSuchPartition,
+    /// The data is to be cut into more than [`PARTITIONS_MAX`] partitions.
+    TooManyPartitions,
     /// The step is not the one that is waited for.
     OtherStep,
     /// The rejection has none of the deployment's codes.
@@ -378,6 +380,7 @@ impl fmt::Display for JobMisuse {
             Self::Stale => f.write_str("the lease has passed to another host"),
             Self::WrongState(state) => write!(f, "a job that is {state} does not take this command"),
             Self::NoSuchPartition => f.write_str("the job has no such unfinished partition"),
+            Self::TooManyPartitions => write!(f, "a job has at most {PARTITIONS_MAX} partitions"),
             Self::OtherStep => f.write_str("the job does not wait for that step"),
             Self::UnknownRejection => f.write_str("a step is rejected with one of the configured codes"),
             Self::Answers => f.write_str("the answers of the form cannot be applied to the export"),

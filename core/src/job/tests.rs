@@ -404,3 +404,42 @@ fn records_of_older_versions_are_read_and_of_a_newer_one_refused() {
     assert_eq!(Job::decode(&newer), Err(JobMisuse::TooNew));
     assert_eq!(Job::decode(&first.replacen("\"version\":1", "\"version\":0", 1)), Err(JobMisuse::Unreadable));
 }
+
+#[test]
+fn no_number_in_a_record_or_a_command_is_too_large_for_it() {
+    let begin = |partitions| Command::Begin {
+        holder: "h".into(),
+        until: at(100_000_010),
+        transaction_time: at(1),
+        snapshot: "1".into(),
+        partitions,
+    };
+    let record = include_str!("golden/record-1.json").trim_end();
+    let mut last = Job::decode(&record.replacen("\"epoch\":1", &format!("\"epoch\":{}", u64::MAX), 1)).unwrap();
+    let before = last.clone();
+    assert_eq!(last.apply(begin(1), at(100_000_000)), Err(JobMisuse::Unreadable), "an epoch does not come again");
+    assert_eq!(last, before);
+
+    let endpoint = endpoint(&deployment());
+    let accepted =
+        || kick_off(&endpoint, "GET", "/fhir/$export", "", &known(&["system/*.rs"], None)).map(|(job, _)| job).unwrap();
+    assert_eq!(accepted().apply(begin(PARTITIONS_MAX + 1), at(1)), Err(JobMisuse::TooManyPartitions));
+    let mut job = accepted();
+    let (epoch, _) = job.apply(begin(PARTITIONS_MAX), at(1)).unwrap();
+    job.record.files = u64::MAX;
+    let row = OutputFile {
+        section: crate::manifest::Section::Output,
+        resource_type: None,
+        name: "a".into(),
+        key: "a".into(),
+        content_type: None,
+        count: u64::MAX,
+        bytes: u64::MAX,
+        sha256: None,
+        continues_in_file: None,
+    };
+    let checkpoint = crate::writer::Checkpoint { resume: crate::writer::Resume::Start, kinds: Vec::new() };
+    let rows = vec![row.clone(), row];
+    job.apply(Command::Publish { epoch, partition: 0, rows, checkpoint }, at(2)).unwrap();
+    assert_eq!((job.record.files, job.record.bytes), (u64::MAX, u64::MAX));
+}
