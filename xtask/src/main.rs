@@ -10,6 +10,7 @@ mod data;
 mod demo;
 mod deny;
 mod freshness;
+mod fuzz;
 mod generate;
 mod header;
 mod js;
@@ -18,6 +19,7 @@ mod requirements;
 mod setup;
 mod sim;
 mod test;
+mod tool;
 mod wasm;
 mod workspace;
 
@@ -30,6 +32,7 @@ use bench::BenchArgs;
 use component::ComponentArgs;
 use configuration::ConfigurationArgs;
 use demo::DemoArgs;
+use fuzz::FuzzArgs;
 use generate::GenArgs;
 use header::HeaderArgs;
 use requirements::RequirementsArgs;
@@ -115,6 +118,12 @@ enum Task {
 
     /// Run the tests of the walker by Miri, which checks its unsafe code, installing a nightly toolchain if need be
     Miri,
+
+    /// Feed inputs that libFuzzer makes up to the targets of tests/fuzz, ten minutes each
+    ///
+    /// Builds them with AddressSanitizer by cargo-fuzz and a nightly toolchain, which are installed if need be. Prints how
+    /// often each target ran; fails if one found something. What was found lies in target/fuzz/artifacts.
+    Fuzz(FuzzArgs),
 }
 
 fn main() -> ExitCode {
@@ -145,6 +154,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Sim(args) => sim::run(&workspace, &args),
         Task::Deny => deny::run(&workspace),
         Task::Miri => miri::run(&workspace),
+        Task::Fuzz(args) => fuzz::run(&workspace, &args),
     }
 }
 

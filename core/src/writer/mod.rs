@@ -217,7 +217,8 @@ impl<'p> Writer<'p> {
     }
 
     /// Says of the line that comes next that a newer version of its resource is exported instead: it is reported, not
-    /// exported (BD-FILE-07). The next byte given must be its first.
+    /// exported (BD-FILE-07). The next byte given must be its first; where it is the first of a source, give an empty block
+    /// of that source before this call, which ends the source before it.
     pub fn supersede_next_line(&mut self) -> Result<(), WriterError> {
         if self.lines.has_begun() {
             return Err(WriterError::InsideLine);
