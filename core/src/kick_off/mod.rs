@@ -125,6 +125,7 @@ impl fmt::Debug for Level {
             Self::System => f.write_str("System"),
             Self::AllPatients => f.write_str("AllPatients"),
             Self::Group(id) => write!(f, "Group({id:?})"),
+            Self::Practitioner(id) => write!(f, "Practitioner({id:?})"),
             Self::Patient(_) => f.write_str("Patient(withheld)"),
         }
     }
@@ -194,9 +195,13 @@ impl fmt::Debug for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Patient(_) => "Patient",
+            Self::Patients(_) => "Patients",
             Self::Group(_) => "Group",
+            Self::Members { .. } => "Members",
+            Self::Practitioner(_) => "Practitioner",
             Self::PatientAccess { .. } => "PatientAccess",
             Self::GroupAccess { .. } => "GroupAccess",
+            Self::PractitionerAccess { .. } => "PractitionerAccess",
             Self::ActiveJobs { .. } => "ActiveJobs",
         })
     }

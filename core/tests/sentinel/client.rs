@@ -143,11 +143,14 @@ fn page() -> serde_json::Value {
     })
 }
 
+/// What a server answers to a method, a URL and the number of the request.
+type Answers = dyn Fn(&str, &str, u32) -> Answer;
+
 /// A client, its disk, and whoever answers it.
 struct Run {
     client: Client,
     posts: bool,
-    server: Box<dyn Fn(&str, &str, u32) -> Answer>,
+    server: Box<Answers>,
     now: Timestamp,
     polls: u32,
     files: BTreeMap<String, Vec<u8>>,
@@ -156,7 +159,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(request: ExportRequest, server: Box<dyn Fn(&str, &str, u32) -> Answer>) -> Self {
+    fn new(request: ExportRequest, server: Box<Answers>) -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let posts = request.method == Some(KickOffMethod::Post);
         let limits =

@@ -10,6 +10,7 @@ use ehi_core::{
     http::{Body, Request, Response},
     job::{Command, Epoch, FormAnswers, Job, JobId, PollAccount, State, Wants},
     kick_off::Facts,
+    look_up::Found,
     manifest::{ManifestWriter, OutputFile, Section},
     values::{RequestHead, StoredJob},
 };
@@ -109,6 +110,11 @@ impl Host {
                     }
                     Decision::Refused(response) => (response, false),
                 }
+            }
+            Route::LookUp(look_up) => {
+                sentinel.logged("look-up", &look_up);
+                // What is looked up is the answer's body, like a file's, and is not for other channels.
+                (self.endpoint.look_up(&look_up, principal, Found::default(), now), false)
             }
             Route::Job(_) => {
                 let Some(job) = &mut self.job else { return (self.endpoint.not_found(), false) };

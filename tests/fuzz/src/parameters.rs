@@ -71,7 +71,7 @@ impl Asked {
                 assert!(response.status >= 400);
                 Err(Box::new(response))
             }
-            Route::Job(_) => panic!("a kick-off is none"),
+            Route::Job(_) | Route::LookUp(_) => panic!("a kick-off is none"),
         }
     }
 }

@@ -6,12 +6,13 @@
 //! feed.
 
 use ehi_core::{
-    Endpoint,
+    Endpoint, Sensitive,
     access::Principal,
     endpoint::{Decision, Route},
     http::{Body, Request, Response},
     job::{Command, Job, PollAccount},
     kick_off::KickOff,
+    look_up::{Found, LookUp},
     manifest::{Manifest, ManifestBounds, ManifestWriter, OutputFile, Section},
     pass::PartitionTask,
     population::Population,
@@ -59,7 +60,17 @@ pub fn request(data: &[u8]) {
             answered(&job, &response, &request);
         }
         Route::Job(_) => check(&endpoint.not_found()),
+        Route::LookUp(look_up) => {
+            let found = Found { resources: vec![Sensitive::new(resource(&look_up))], ..Found::default() };
+            let response = endpoint.look_up(&look_up, &principal, found, at(2));
+            assert!([200, 401, 404].contains(&response.status), "{}", response.status);
+        }
     }
+}
+
+/// One of the type that is looked up.
+fn resource(look_up: &LookUp) -> String {
+    format!(r#"{{"resourceType":"{}","id":"p1"}}"#, look_up.resource_type)
 }
 
 /// Decides on a kick-off and follows what was accepted.

@@ -56,7 +56,9 @@ fn met_by_walk(line: &[u8]) -> Vec<Met> {
                 met.push(Met::Value(text, element.string().map(|text| text.into_owned())));
                 let mut below = Vec::new();
                 for (name, value) in element.members() {
-                    below.extend([Todo::Name(name.decoded().map(|name| name.into_owned())), Todo::Value(value)]);
+                    let decoded = name.decoded().map(|name| name.into_owned());
+                    assert!(decoded.as_ref().is_none_or(|decoded| name.is(decoded)), "a name is what it is");
+                    below.extend([Todo::Name(decoded), Todo::Value(value)]);
                 }
                 below.extend(element.items().map(Todo::Value));
                 stack.extend(below.into_iter().rev());

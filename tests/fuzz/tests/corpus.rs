@@ -133,7 +133,7 @@ fn folder() -> PathBuf {
 }
 
 /// Of each target. All together take about two seconds.
-const CHANGES: u64 = 500;
+const CHANGES: u64 = 300;
 
 /// What a person thought of.
 const INPUTS_MIN: usize = 8;

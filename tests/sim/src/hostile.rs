@@ -89,7 +89,8 @@ impl Hostile {
             answer = lies::spoil(lie, world, asked, answer?, body_bytes_max);
         }
         if kind == answers::Kind::Status
-            && answer.as_ref().is_some_and(|answer| answer.status == 200)
+            // Of one that is larger no client gets all files, and what is kept here is not what the client holds.
+            && answer.as_ref().is_some_and(|answer| answer.status == 200 && answer.body.len() < MANIFEST_BYTES_KEPT)
             && let Some(manifest) = answer.as_ref().and_then(|answer| serde_json::from_slice(&answer.body).ok())
         {
             self.manifests.borrow_mut().push(manifest);
@@ -213,4 +214,5 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 /// Bytes held by a client and all around it for each byte of the longest answer that it takes.
 const MEMORY_FACTOR: u64 = 16;
 const MEMORY_BASE: u64 = 4 << 20;
+const MANIFEST_BYTES_KEPT: usize = 1 << 20;
 const RECORD_BYTES_MAX: u64 = 1 << 20;
