@@ -51,14 +51,12 @@ pub(crate) struct Driver {
 
 struct Body {
     to: String,
-    /// From which byte the client asked.
-    asked_from: u64,
     answer: Answer,
     expect: Expect,
 }
 
 enum Incoming {
-    Answer { op: Op, answer: Option<Answer>, download: Option<(String, u64, Expect)> },
+    Answer { op: Op, answer: Option<Answer>, download: Option<(String, Expect)> },
     Progress { op: Op, bytes: u64 },
     Downloaded { op: Op, contents: Box<Contents> },
     Failed { op: Op, error: TransferError },
@@ -153,7 +151,7 @@ impl Driver {
                     self.push(Incoming::Failed { op, error: TransferError::PartMissing });
                 } else {
                     let asked = self.request("GET", &url, &headers, b"", authorize);
-                    self.send(op, &url, asked, u64::MAX, Some((to, from, expect)));
+                    self.send(op, &url, asked, u64::MAX, Some((to, expect)));
                 }
             }
             ClientOutput::Receive { op, from, file_bytes_max } => {
@@ -226,7 +224,7 @@ impl Driver {
         asked
     }
 
-    fn send(&self, op: Op, url: &Url, asked: Asked, bytes_max: u64, download: Option<(String, u64, Expect)>) {
+    fn send(&self, op: Op, url: &Url, asked: Asked, bytes_max: u64, download: Option<(String, Expect)>) {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let (world, hostile) = (Rc::clone(&self.world), self.hostile.clone());
         let (inbox, life, mine) = (Rc::clone(&self.inbox), Rc::clone(&self.life), self.life.get());
@@ -254,9 +252,8 @@ impl Driver {
     fn receive(&self, op: Op, body: Body, from: u64, file_bytes_max: u64) {
         let (world, inbox, disk) = (Rc::clone(&self.world), Rc::clone(&self.inbox), Rc::clone(&self.disk));
         let (life, mine, aborted) = (Rc::clone(&self.life), self.life.get(), Rc::clone(&self.aborted));
-        let from = if world.is(Mutant::ResumeWithoutRangeCheck) { body.asked_from } else { from };
         self.world.spawn(async move {
-            let Body { to, answer, expect, .. } = body;
+            let Body { to, answer, expect } = body;
             let claims = answer.header("content-length").and_then(|text| text.parse::<usize>().ok());
             let cut = world.strikes(Fault::DownloadCut).then(|| world.rng(|rng| rng.usize(0..=answer.body.len())));
             let end = cut.unwrap_or(answer.body.len());
@@ -318,7 +315,7 @@ impl Driver {
                     client.handle_input(ClientInput::Failed { op, error: TransferError::Network }, now);
                 }
                 Incoming::Answer { op, answer: Some(answer), download } => {
-                    let answer = self.seen(answer, download.as_ref().map(|(_, from, _)| *from));
+                    let answer = self.seen(answer);
                     let headers: Vec<_> =
                         answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
                     let is_stored = download.is_some() && matches!(answer.status, 200 | 206);
@@ -328,8 +325,8 @@ impl Driver {
                     let body: &[u8] = if is_stored { b"" } else { &answer.body };
                     let status = answer.status;
                     client.handle_input(ClientInput::Response { op, status, headers: &headers, body }, now);
-                    if let Some((to, asked_from, expect)) = download {
-                        self.bodies.insert(op.0, Body { to, asked_from, answer, expect });
+                    if let Some((to, expect)) = download {
+                        self.bodies.insert(op.0, Body { to, answer, expect });
                     }
                 }
                 Incoming::Progress { op, bytes } => client.handle_input(ClientInput::Progress { op, bytes }, now),
@@ -343,7 +340,7 @@ impl Driver {
     }
 
     /// The answer as the client gets to see it; some mutants hide from it what it would check.
-    fn seen(&self, mut answer: Answer, asked_from: Option<u64>) -> Answer {
+    fn seen(&self, mut answer: Answer) -> Answer {
         let hides = |name: &str, answer: &mut Answer| {
             if let Ok(text) = std::str::from_utf8(&answer.body)
                 && text.contains("transactionTime")
@@ -356,13 +353,6 @@ impl Driver {
         }
         if self.world.is(Mutant::HashNotVerified) {
             hides("sha256", &mut answer);
-        }
-        if self.world.is(Mutant::ResumeWithoutRangeCheck)
-            && let Some(from) = asked_from.filter(|from| *from > 0 && answer.status == 206)
-        {
-            answer.headers.retain(|(name, _)| name != "content-range");
-            let range = format!("bytes {from}-{}/*", from + answer.body.len() as u64 - 1);
-            answer = answer.with("content-range", range);
         }
         answer
     }

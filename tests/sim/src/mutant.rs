@@ -35,8 +35,6 @@ pub enum Mutant {
     PopulationTakenAnew,
     /// A deletion is answered and not stored.
     AnswerBeforeStore,
-    /// What came with a range is stored wherever the client asked it to begin.
-    ResumeWithoutRangeCheck,
     /// Nobody compares counts.
     CountNotVerified,
     /// Nobody compares digests.
@@ -49,7 +47,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 20] = [
         Self::NoFence,
         Self::CursorOffByOne,
         Self::PublishedOffByOne,
@@ -66,7 +64,6 @@ impl Mutant {
         Self::PublishBeforeUpload,
         Self::PopulationTakenAnew,
         Self::AnswerBeforeStore,
-        Self::ResumeWithoutRangeCheck,
         Self::CountNotVerified,
         Self::HashNotVerified,
         Self::TokenToOtherOrigin,
@@ -92,7 +89,6 @@ impl Mutant {
             Self::PublishBeforeUpload => "publish before upload",
             Self::PopulationTakenAnew => "population taken anew",
             Self::AnswerBeforeStore => "answer before store",
-            Self::ResumeWithoutRangeCheck => "resume without range check",
             Self::CountNotVerified => "count not verified",
             Self::HashNotVerified => "hash not verified",
             Self::TokenToOtherOrigin => "token to other origin",
