@@ -194,7 +194,7 @@ enum ehi_output
     EHI_OUTPUT_NOTHING = 0,
     /**
      * Open a new file. The event has `/open/section`, `/open/name` and, if its resources are of one type,
-     * `/open/type`.
+     * `/open/type`. That of an attachment may have `/open/contentType`, for its row.
      */
     EHI_OUTPUT_OPEN = 1,
     /**
@@ -566,7 +566,7 @@ void ehi_set_builder_free(struct ehi_set_builder *builder);
  *
  * `plan` is what `ehi_job_plan` answers. `task` is one of those that `ehi_job_wants` lists in `/run/partitions`, or that
  * `ehi_plan_sets` pairs with a set; NULL is the main pass over partition 0, from the start. `population` is a sealed block;
- * it must be there exactly when the export is of some patients only, and is NULL otherwise. `limits` is a JSON object;
+ * it must be there exactly when the export is of a group or a patient, and is NULL otherwise. `limits` is a JSON object;
  * what it lacks has a default, and NULL is all defaults.
  */
 ehi_status ehi_writer_new(struct ehi_view plan,
