@@ -123,7 +123,9 @@ test("an export of a group holds the Provenance of its members, which sets tell 
   const builder = new PopulationBuilder();
   ["p3", "p7"].forEach((id) => builder.push(id));
   const population = builder.seal();
-  let { job, epoch } = begun("/fhir/Group/g/$export", { edition: "2.0" });
+  let { job, epoch } = begun("/fhir/Group/g/$export?_type=Patient,Observation,Provenance", {
+    edition: "2.0",
+  });
   const planned = plan(job.record);
   const goThrough = (task, sets) => {
     const writer = new Writer(planned, { task, population, limits: LIMITS });
