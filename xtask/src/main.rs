@@ -18,6 +18,7 @@ mod miri;
 mod requirements;
 mod setup;
 mod sim;
+mod states;
 mod test;
 mod tool;
 mod wasm;
@@ -37,6 +38,7 @@ use generate::GenArgs;
 use header::HeaderArgs;
 use requirements::RequirementsArgs;
 use sim::SimArgs;
+use states::StatesArgs;
 use test::TestArgs;
 use workspace::Workspace;
 
@@ -112,6 +114,11 @@ enum Task {
     /// 2,000 runs unless told otherwise; a seed that shows something wrong is named and replays exactly by `--seed`.
     /// docs/simulation.md says what is simulated.
     Sim(SimArgs),
+    /// Check every state that a job can come to, and tell how many there are; write docs/job-states.md
+    ///
+    /// By a model checker: every order of what two hosts, people, the network and time may do with one job, within
+    /// bounds. CI does the same in its tests.
+    States(StatesArgs),
 
     /// Check licences, bans and sources of all dependencies by cargo-deny, installing it if need be
     Deny,
@@ -152,6 +159,7 @@ fn run(cli: Cli) -> Result<()> {
         Task::Agreement => agreement::run(&workspace),
         Task::Bench(args) => bench::run(&workspace, &args),
         Task::Sim(args) => sim::run(&workspace, &args),
+        Task::States(args) => states::run(&workspace, &args),
         Task::Deny => deny::run(&workspace),
         Task::Miri => miri::run(&workspace),
         Task::Fuzz(args) => fuzz::run(&workspace, &args),
