@@ -61,9 +61,9 @@ impl Host {
                         Err(Stop::Crash) => break 'up,
                     }
                 }
+                self.world.time.sleep(LOOK).await;
                 let next = self.world.store.borrow().next_wake();
                 let away = next.map_or(i64::MAX, |at| at - self.world.clock(self.number).as_millis());
-                self.world.time.sleep(LOOK).await;
                 self.world.time.listen(away.clamp(0, 12 * 60 * MINUTE)).await;
                 due = self.world.store.borrow().due(self.world.clock(self.number).as_millis());
             }

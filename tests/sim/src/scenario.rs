@@ -233,11 +233,11 @@ fn faults(rng: &mut Rng) -> BTreeMap<Fault, (u16, u32)> {
         (Fault::ResponseLost, 3, 60, 6),
         (Fault::RequestRepeated, 4, 60, 6),
         (Fault::DownloadCut, 2, 300, 8),
-        (Fault::ClientCrash, 3, 15, 4),
+        (Fault::ClientCrash, 3, 20, 5),
         (Fault::SaveTorn, 6, 30, 2),
-        (Fault::PartTorn, 4, 500, 5),
+        (Fault::PartTorn, 1, 1_000, 5),
         (Fault::TokenRefused, 6, 40, 3),
-        (Fault::ClientCancels, 4, 1_000, 1),
+        (Fault::ClientCancels, 3, 1_000, 1),
         (Fault::StaffSilent, 8, 300, 1),
         (Fault::StaffRejects, 6, 300, 1),
         (Fault::FormSilent, 5, 500, 1),
@@ -251,11 +251,13 @@ fn faults(rng: &mut Rng) -> BTreeMap<Fault, (u16, u32)> {
 pub(crate) const ORIGIN: &str = "https://ehr.example";
 pub(crate) const BASE: &str = "https://ehr.example/fhir";
 
-const CANCELS: [(Stage, i64); 5] = [
+const CANCELS: [(Stage, i64); 7] = [
     (Stage::Discovering, 400),
     (Stage::Discovering, 400),
     (Stage::KickingOff, 400),
+    (Stage::Polling, 150),
     (Stage::Polling, 40),
+    (Stage::Polling, 20),
     (Stage::Fetching, 300),
 ];
 
