@@ -52,7 +52,7 @@ impl Hostile {
         let some = world.rng(|rng| {
             let mut all = Lie::ALL;
             rng.shuffle(&mut all);
-            all[..rng.usize(3..9)].to_vec()
+            all[..rng.usize(4..11)].to_vec()
         });
         let lies = if world.is_large() { vec![Lie::MillionRows] } else { some };
         let files = (0..world.pick(1..5)).map(|n| {

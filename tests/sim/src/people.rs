@@ -19,8 +19,10 @@ pub(crate) fn attend(world: &Rc<World>, job: &str) {
     world.spawn(take_steps(Rc::clone(world), job.to_owned()));
     world.spawn(pry(Rc::clone(world), job.to_owned()));
     world.spawn(come_late(Rc::clone(world), job.to_owned()));
-    if world.pick(0..4) == 0 {
-        world.spawn(remove_failed(Rc::clone(world), job.to_owned()));
+    match world.pick(0..20) {
+        0..5 => world.spawn(remove_at(State::Failed, Rc::clone(world), job.to_owned())),
+        5 => world.spawn(remove_at(State::AwaitingRelease, Rc::clone(world), job.to_owned())),
+        _ => {}
     }
     if world.scenario.has_follower {
         world.spawn(follow(Rc::clone(world), job.to_owned()));
@@ -148,12 +150,12 @@ async fn come_late(world: Rc<World>, job: String) {
     }
 }
 
-/// Someone with the owner's token removes an export as soon as it has failed.
-async fn remove_failed(world: Rc<World>, job: String) {
-    while state(&world, &job).is_some_and(State::is_unfinished) {
+/// Someone with the owner's token removes an export as soon as it is in that state.
+async fn remove_at(wanted: State, world: Rc<World>, job: String) {
+    while state(&world, &job).is_some_and(|state| state.is_unfinished() && state != wanted) {
         world.time.listen(10 * MINUTE).await;
     }
-    if state(&world, &job) == Some(State::Failed) {
+    if state(&world, &job) == Some(wanted) {
         let token = Who::Owner.token(i64::MAX);
         network::deliver(&world, &Asked::new("DELETE", &format!("/fhir/bulk/{job}"), Some(&token))).await;
     }
