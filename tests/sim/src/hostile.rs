@@ -52,7 +52,9 @@ impl Hostile {
         let some = world.rng(|rng| {
             let mut all = Lie::ALL;
             rng.shuffle(&mut all);
-            all[..rng.usize(4..11)].to_vec()
+            // Manifests are sent once or twice only. Behind the first, which may be among the others already.
+            let of_manifests = all.into_iter().filter(|lie| lie.fits(answers::Kind::Status)).skip(11).take(3);
+            all[..rng.usize(4..9)].iter().copied().chain(of_manifests).collect()
         });
         let lies = if world.is_large() { vec![Lie::MillionRows] } else { some };
         let files = (0..world.pick(1..5)).map(|n| {
