@@ -13,6 +13,7 @@ mod lines;
 mod play;
 mod store;
 mod transcript;
+mod type_filter;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ use anyhow::{Context, Result, ensure};
 
 pub use format::Case;
 pub use play::{Manner, Run, run};
+pub use type_filter::type_filter;
 
 /// All cases, in the order of their names.
 pub fn all() -> Result<Vec<Case>> {

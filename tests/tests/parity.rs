@@ -147,7 +147,8 @@ fn native(config: &EndpointConfig) -> Box<dyn Engines> {
 }
 
 fn cases() -> Vec<Case> {
-    cases::all().unwrap_or_else(|error| panic!("{error:#}"))
+    let whole = || Ok([cases::all()?, cases::type_filter()?].concat());
+    whole().unwrap_or_else(|error: anyhow::Error| panic!("{error:#}"))
 }
 
 /// Where to cut is drawn anew this often for each case.
