@@ -101,7 +101,12 @@ impl Hostile {
     }
 
     fn pick(&self, world: &World, kind: answers::Kind) -> Option<Lie> {
-        let fit: Vec<Lie> = self.lies.iter().copied().filter(|lie| lie.fits(kind)).collect();
+        let mut fit: Vec<Lie> = self.lies.iter().copied().filter(|lie| lie.fits(kind)).collect();
+        // A kick-off is answered once or twice only, and what is wrong there alone is otherwise met too seldom.
+        let own: Vec<Lie> = fit.iter().copied().filter(|lie| lie.is_of_kick_offs_alone()).collect();
+        if kind == answers::Kind::KickOff && !own.is_empty() && world.pick(0..2) == 0 {
+            fit = own;
+        }
         let at = usize::try_from(world.pick(0..i64::try_from(fit.len().max(1)).unwrap_or(1))).unwrap_or(0);
         fit.get(at).copied()
     }

@@ -30,6 +30,11 @@ macro_rules! lies {
                 let kinds: &[Kind] = match self { $(Self::$lie => &[$(Kind::$kind),*],)* };
                 kinds.is_empty() || kinds.contains(&kind)
             }
+
+            /// Whether nothing but a kick-off can be answered so.
+            pub(super) fn is_of_kick_offs_alone(self) -> bool {
+                match self { $(Self::$lie => matches!([$(Kind::$kind),*].as_slice(), [Kind::KickOff]),)* }
+            }
         }
     };
 }
