@@ -435,6 +435,7 @@ fn no_number_in_a_record_or_a_command_is_too_large_for_it() {
         content_type: None,
         count: u64::MAX,
         bytes: u64::MAX,
+        gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
     };
@@ -442,4 +443,54 @@ fn no_number_in_a_record_or_a_command_is_too_large_for_it() {
     let rows = vec![row.clone(), row];
     job.apply(Command::Publish { epoch, partition: 0, rows, checkpoint }, at(2)).unwrap();
     assert_eq!((job.record.files, job.record.bytes), (u64::MAX, u64::MAX));
+}
+
+/// A host writes a poll account for each poll, and record, row and nothing else for each publish.
+#[test]
+fn what_is_stored_stays_small_at_any_number_of_files() {
+    let json = json!({ "baseUrl": "https://ehr.example/fhir", "auth": "none", "pollIntervalMillis": 1_000 });
+    let endpoint = endpoint(&json);
+    let (mut job, _) = kick_off(&endpoint, "GET", "/fhir/$export", "", &Principal::Open).unwrap();
+    let begin = Command::Begin {
+        holder: "0123456789abcdef0123456789abcdef".into(),
+        until: at(10),
+        transaction_time: at(1),
+        snapshot: "0123456789abcdef".into(),
+        partitions: 1,
+    };
+    let (epoch, _) = job.apply(begin, at(1)).unwrap();
+    let mut account = PollAccount::default();
+    let mut publish_bytes = 0;
+    for number in 0..10_000_u32 {
+        let row = OutputFile {
+            section: crate::manifest::Section::Output,
+            resource_type: crate::Definitions::R4.resource_type("Observation"),
+            name: format!("Observation-{number:04}.ndjson"),
+            key: format!("{}/1-Observation-{number:04}.ndjson", job.id()),
+            content_type: None,
+            count: 100_000,
+            bytes: 100_000_000,
+            gzip_bytes: None,
+            sha256: Some("0".repeat(64)),
+            continues_in_file: None,
+        };
+        let row_bytes = serde_json::to_string(&row).unwrap().len();
+        let checkpoint = crate::writer::Checkpoint {
+            resume: crate::writer::Resume::At {
+                cursor: b"observations-0001.ndjson".to_vec(),
+                offset: 1 << 40,
+                source: "observations-0001.ndjson".into(),
+                line: 1 << 40,
+            },
+            kinds: Vec::new(),
+        };
+        job.apply(Command::Publish { epoch, partition: 0, rows: vec![row], checkpoint }, at(2)).unwrap();
+        publish_bytes = job.encode().len() + row_bytes;
+        let poll = Request { method: "GET", target: &format!("/fhir/bulk/{}", job.id()), headers: &[], body: b"" };
+        let (_, effects) = job.handle_request(&endpoint, &poll, &Principal::Open, &mut account, at(2));
+        assert!(effects.account && !effects.job, "a poll writes its account alone");
+    }
+    let account_bytes = serde_json::to_string(&account).unwrap().len();
+    assert!(account_bytes <= 64, "{account_bytes} bytes for a poll");
+    assert!(publish_bytes <= 2_048, "{publish_bytes} bytes for a publish");
 }
