@@ -1,12 +1,16 @@
 //! Doing the work of a job: from the source through the engine to files, one partition after another.
 
+mod lease;
 mod run;
 mod sets;
 mod sink;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -193,4 +197,4 @@ const ATTEMPTS: u32 = 10;
 const LEASE_SECONDS: u64 = 30;
 
 /// How often a lease is renewed.
-const RENEW_SECONDS: u64 = 10;
+const RENEW_EVERY: Duration = Duration::from_secs(10);

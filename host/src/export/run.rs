@@ -17,7 +17,12 @@ use ehi_core::{
 };
 use tokio::runtime::Handle;
 
-use super::{Exporter, Outcome, Progress, sets, sink::Sink};
+use super::{
+    Exporter, Outcome, Progress, RENEW_EVERY,
+    lease::{self, Lease},
+    sets,
+    sink::Sink,
+};
 use crate::{
     clock,
     engine::{EngineError, WriterSession},
@@ -51,7 +56,8 @@ pub fn run(exporter: &Exporter, runtime: &Handle, job: &str, progress: &Progress
     }
 }
 
-fn expire(exporter: &Exporter, job: &str) -> Result<()> {
+/// Lets a job go on by time alone.
+pub(super) fn expire(exporter: &Exporter, job: &str) -> Result<()> {
     let Some(loaded) = exporter.store.load(job)? else { return Ok(()) };
     let expired = exporter.engines.instance()?.handle_timeout(&loaded.record, clock::now_millis())?;
     if let Some(expired) = expired {
@@ -95,8 +101,11 @@ fn export(
     // From here on the job has its partitions and, if it was begun before, its checkpoints.
     let Wants::Run { partitions, .. } = exporter.wants(job)? else { return Ok(Outcome::Ended) };
     for task in partitions {
-        let run = PartitionRun { exporter, job, epoch, task: &task, population: population.as_deref(), progress };
-        match run.run(runtime) {
+        let population = population.as_deref();
+        let outcome = lease::keep(exporter, job, epoch, RENEW_EVERY, |lease| {
+            PartitionRun { exporter, job, epoch, lease, task: &task, population, progress }.run(runtime)
+        });
+        match outcome {
             Ok(()) => {}
             // The job itself says whether it is still ours to fail: one that was deleted or taken over refuses.
             Err(error) => match exporter.fail(job, epoch, "the data could not be read, or the files not be written") {
@@ -169,6 +178,7 @@ struct PartitionRun<'t> {
     exporter: &'t Exporter,
     job: &'t str,
     epoch: Epoch,
+    lease: &'t Lease<'t>,
     task: &'t PartitionTask,
     population: Option<&'t [u8]>,
     progress: &'t Progress,
@@ -190,12 +200,12 @@ impl PartitionRun<'_> {
         self.exporter.command(self.job, &finish).map(drop)
     }
 
-    /// The engine writes on this thread; files are stored and digested on another.
+    /// The engine writes on this thread; files are digested, packed and stored on another.
     fn write_files(&self, runtime: &Handle, plan: &ExportPlan, data: &Data<'_>) -> Result<()> {
         let PartitionTask { partition, pass, .. } = *self.task;
-        let sets = sets::make(self.exporter, plan, pass, self.population, data)?;
+        let sets = sets::make(self.exporter, self.lease, plan, pass, self.population, data)?;
         let blocks = data.blocks(self.task, plan, self.population)?;
-        let limits = WriterLimits { digest: false, ..self.exporter.limits.clone() };
+        let limits = WriterLimits { digest: false, gzip: false, ..self.exporter.limits.clone() };
         let mut engine = self.exporter.engines.instance()?;
         let mut writer = engine.writer(plan, self.task, self.population, &limits)?;
         for (wanted, block) in &sets {
@@ -229,6 +239,7 @@ impl PartitionRun<'_> {
             if self.task.pass == Pass::Main {
                 self.progress.take(bytes);
             }
+            self.lease.check()
         };
         feed(writer, blocks, &mut |writer| drain(writer, events), &mut taken)?;
         Ok(writer.counts()?)
@@ -278,7 +289,7 @@ pub(super) fn feed(
     writer: &mut dyn WriterSession,
     mut blocks: Box<dyn Blocks>,
     drain: &mut dyn FnMut(&mut dyn WriterSession) -> Result<()>,
-    taken: &mut dyn FnMut(u64),
+    taken: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let mut buffer = Vec::new();
     while let Some(block) = blocks.next(&mut buffer)? {
@@ -298,7 +309,7 @@ pub(super) fn feed(
             offset += taken as u64;
             rest = rest.get(taken..).unwrap_or_default();
         }
-        taken(buffer.len() as u64);
+        taken(buffer.len() as u64)?;
     }
     blocks.finish()?;
     writer.finish()?;

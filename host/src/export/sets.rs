@@ -9,6 +9,7 @@ use ehi_core::{
 
 use super::{
     Exporter,
+    lease::Lease,
     run::{Data, feed},
 };
 use crate::engine::WriterSession;
@@ -16,6 +17,7 @@ use crate::engine::WriterSession;
 /// The sets of a pass, in order.
 pub(super) fn make(
     exporter: &Exporter,
+    lease: &Lease<'_>,
     plan: &ExportPlan,
     pass: Pass,
     population: Option<&[u8]>,
@@ -46,7 +48,7 @@ pub(super) fn make(
             Ok(())
         };
         if data.has_anything_for(plan, task.pass)? {
-            feed(writer.as_mut(), data.blocks(&task, plan, population)?, &mut drain, &mut |_| {})?;
+            feed(writer.as_mut(), data.blocks(&task, plan, population)?, &mut drain, &mut |_| lease.check())?;
         }
         made.push((set, builder.finish()?));
     }
