@@ -345,6 +345,9 @@ pub enum WriterEvent {
         count: u64,
         /// How many bytes.
         bytes: u64,
+        /// How many bytes were appended, if that is gzip.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gzip_bytes: Option<u64>,
         /// SHA-256 in hexadecimal, if one was asked for.
         sha256: Option<String>,
         /// The name of the file in which its last block goes on, if that is split.
@@ -367,10 +370,11 @@ impl From<Output<'_>> for WriterEvent {
             },
             Output::Append { file, bytes } => Self::Append { file, bytes: bytes.to_vec() },
             Output::Found { bytes } => Self::Found { bytes: bytes.to_vec() },
-            Output::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => Self::Close {
+            Output::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint } => Self::Close {
                 file,
                 count,
                 bytes,
+                gzip_bytes,
                 sha256: sha256.map(str::to_owned),
                 continues_in_file: continues_in_file.map(str::to_owned),
                 checkpoint: checkpoint.clone(),

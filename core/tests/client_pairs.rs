@@ -323,7 +323,7 @@ impl Server {
                         };
                         let response = job.serve_file(row, request);
                         match &response.body {
-                            Body::Object { key, range } => {
+                            Body::Object { key, range, .. } => {
                                 let object = &objects[key];
                                 let (from, to) = range.unwrap_or((0, object.len() as u64));
                                 let bytes =
@@ -386,7 +386,7 @@ impl Hosted {
                 open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
             }
             Output::Append { file, bytes } => open.get_mut(&file).unwrap().3.extend_from_slice(bytes),
-            Output::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => {
+            Output::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint } => {
                 let (section, resource_type, name, object) = open.remove(&file).unwrap();
                 let (key, sha256) = (name.clone(), sha256.map(str::to_owned));
                 let continues_in_file = continues_in_file.map(str::to_owned);
@@ -400,6 +400,7 @@ impl Hosted {
                     content_type,
                     count,
                     bytes,
+                    gzip_bytes,
                     sha256,
                     continues_in_file,
                 };

@@ -203,7 +203,7 @@ enum ehi_output
     EHI_OUTPUT_APPEND = 2,
     /**
      * It is complete: store it, then publish its row. The event has `/close/count`, `/close/bytes`, `/close/sha256` and
-     * `/close/checkpoint`.
+     * `/close/checkpoint`; and `/close/gzipBytes` if the limits ask for gzip.
      */
     EHI_OUTPUT_CLOSE = 3,
     /**

@@ -52,7 +52,7 @@ pub enum OutputKind {
     /// Append bytes to it.
     Append = 2,
     /// It is complete: store it, then publish its row. The event has `/close/count`, `/close/bytes`, `/close/sha256` and
-    /// `/close/checkpoint`.
+    /// `/close/checkpoint`; and `/close/gzipBytes` if the limits ask for gzip.
     Close = 3,
     /// Push the bytes to the `ehi_set_builder` of the set that is being made. They belong to no file.
     Found = 4,

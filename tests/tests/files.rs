@@ -1,5 +1,7 @@
 //! Output files: how they are fetched, and that every resource is in them as it is stored.
 
+use std::{fs, io::Read, path::Path};
+
 use ehi_tests::{
     records::{all_lines, as_stored, folder, linking, names, observation, parse, patient, resource, set},
     requirement,
@@ -122,6 +124,42 @@ fn a_file_is_sent_as_it_is_whatever_coding_is_accepted() {
 }
 
 #[test]
+fn files_kept_as_gzip_are_sent_so_to_those_who_take_it() {
+    let data = sample(30, 1);
+    // None of which holds an address of the server.
+    let asked = "$export?_type=Patient,Observation,Condition,Encounter";
+    let plain = Server::start(data.path(), &[]);
+    let expected = plain.exported(asked);
+    let server = Server::start(data.path(), &["--gzip"]);
+    let (_, manifest) = server.export(asked);
+    assert!(server.lines(&manifest, "output") == expected, "the lines are not those of the plain files");
+    for item in manifest["output"].as_array().unwrap() {
+        let target = server.file_target(item);
+        let whole = server.get(&target);
+        assert_eq!(whole.header("content-encoding"), None);
+        assert_eq!(json!(whole.body.len()), item["extension"]["fileSize"]);
+        for accepted in ["gzip", "br, gzip;q=0.5"] {
+            let reply = server.send("GET", &target, &[("Accept-Encoding", accepted)], "");
+            assert_eq!((reply.status, reply.header("content-encoding")), (200, Some("gzip")));
+            assert_eq!(reply.header("content-length"), Some(reply.body.len().to_string().as_str()));
+            assert_eq!((reply.header("vary"), reply.header("etag")), (Some("accept-encoding"), None));
+            let mut unpacked = Vec::new();
+            flate2::read::GzDecoder::new(reply.body.as_slice()).read_to_end(&mut unpacked).unwrap();
+            assert!(unpacked == whole.body, "{target}");
+        }
+        // A part is one of the file that the manifest lists, whatever else is taken.
+        let middle = whole.body.len() / 2;
+        let range = format!("bytes={middle}-");
+        let part = server.send("GET", &target, &[("Accept-Encoding", "gzip"), ("Range", &range)], "");
+        assert_eq!((part.status, part.header("content-encoding")), (206, None));
+        assert!(part.body == whole.body[middle..], "{target}");
+    }
+    let kept = |server: &Server| size_of(&server.state().join("files"));
+    assert!(kept(&server) * 3 < kept(&plain), "{} bytes kept as gzip, {} without", kept(&server), kept(&plain));
+    requirement!(server, "BD-FILE-11");
+}
+
+#[test]
 fn the_latest_version_of_a_resource_is_exported_and_the_other_reported() {
     let version = |id: &str, number: &str, updated: &str, note: &str| {
         let meta = json!({ "versionId": number, "lastUpdated": updated });
@@ -232,4 +270,12 @@ fn a_whole_sample_passes_byte_for_byte() {
 
 fn diagnostics(line: &str) -> String {
     parse(line)["issue"][0]["diagnostics"].as_str().expect("diagnostics").to_owned()
+}
+
+/// How many bytes the files of a folder and the folders in it have.
+fn size_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| if entry.path().is_dir() { size_of(&entry.path()) } else { entry.metadata().unwrap().len() })
+        .sum()
 }

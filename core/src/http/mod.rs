@@ -1,6 +1,7 @@
 //! The little of HTTP that we speak: requests as they were on the wire, responses as values.
 
 mod date;
+mod encoding;
 mod link;
 mod prefer;
 mod reply;
@@ -8,6 +9,7 @@ mod request;
 mod response;
 mod target;
 
+pub(crate) use encoding::accepts_gzip;
 pub use prefer::{Handling, Prefer};
 pub(crate) use reply::Reply;
 pub use request::Request;

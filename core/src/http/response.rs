@@ -34,6 +34,9 @@ pub enum Body {
         key: String,
         /// First byte and one past the last, where the client asked for a part.
         range: Option<(u64, u64)>,
+        /// Whether what is stored is gzip and the client is to have it unpacked; the range is of what is unpacked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unpack: bool,
     },
 }
 

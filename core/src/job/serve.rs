@@ -5,7 +5,7 @@ use crate::{
     Refusal,
     access::Principal,
     endpoint::{Endpoint, allow, not_found, unauthorized},
-    http::{Body, Request, Response, Target},
+    http::{Body, Request, Response, Target, accepts_gzip},
     manifest::{ManifestHead, OutputFile, Section},
     outcome::{Issue, IssueCode, OperationOutcome},
     time::Timestamp,
@@ -32,6 +32,15 @@ impl Job {
     /// Answers a request for a file whose row was looked up, after [`handle_request`](Self::handle_request) answered
     /// [`Body::Row`]. A single byte range is honoured (BD-FILE-16).
     pub fn serve_file(&self, file: &OutputFile, request: &Request<'_>) -> Response {
+        let is_packed = file.gzip_bytes.is_some();
+        // Who asks for a part asks for one of the file that the manifest speaks of.
+        if let Some(stored) =
+            file.gzip_bytes.filter(|_| accepts_gzip(request) && request.header("range").next().is_none())
+        {
+            let response =
+                file_response(200, file, stored).with("vary", "accept-encoding").with("content-encoding", "gzip");
+            return with_object(response, request, file, None, false);
+        }
         let tag = file.sha256.as_ref().map(|sha256| format!("\"{sha256}\""));
         let range = byte_range(request, file.bytes, tag.as_deref());
         let (status, range, length) = match range {
@@ -42,15 +51,9 @@ impl Job {
                 return Refusal::new(416, issue).with("content-range", format!("bytes */{}", file.bytes)).into();
             }
         };
-        let mut response = Response::new(status)
-            .with("content-type", content_type(file))
-            .with("content-length", length.to_string())
-            .with("accept-ranges", "bytes")
-            .with("cache-control", "no-store")
-            .with("x-content-type-options", "nosniff");
-        if file.section == Section::Attachment {
-            // Whatever is in it, a browser saves it and runs none of it.
-            response = response.with("content-disposition", "attachment").with("content-security-policy", "sandbox");
+        let mut response = file_response(status, file, length).with("accept-ranges", "bytes");
+        if is_packed {
+            response = response.with("vary", "accept-encoding");
         }
         if let Some(tag) = tag {
             response = response.with("etag", tag);
@@ -58,10 +61,7 @@ impl Job {
         if let Some((from, to)) = range {
             response = response.with("content-range", format!("bytes {from}-{}/{}", to - 1, file.bytes));
         }
-        if request.method != "HEAD" {
-            response.body = Body::Object { key: file.key.clone(), range };
-        }
-        response
+        with_object(response, request, file, range, is_packed)
     }
 
     fn answer(
@@ -232,6 +232,33 @@ impl Job {
     }
 }
 
+/// What is said of a file, however it is sent.
+fn file_response(status: u16, file: &OutputFile, length: u64) -> Response {
+    let response = Response::new(status)
+        .with("content-type", content_type(file))
+        .with("content-length", length.to_string())
+        .with("cache-control", "no-store")
+        .with("x-content-type-options", "nosniff");
+    if file.section == Section::Attachment {
+        // Whatever is in it, a browser saves it and runs none of it.
+        return response.with("content-disposition", "attachment").with("content-security-policy", "sandbox");
+    }
+    response
+}
+
+fn with_object(
+    response: Response,
+    request: &Request<'_>,
+    file: &OutputFile,
+    range: Option<(u64, u64)>,
+    unpack: bool,
+) -> Response {
+    if request.method == "HEAD" {
+        return response;
+    }
+    Response { body: Body::Object { key: file.key.clone(), range, unpack }, ..response }
+}
+
 /// BD-HDR-07: the answer is about the poll, and `X-Export-Status` about the export.
 fn separated(response: Response) -> Response {
     let status = response.status;
@@ -322,6 +349,7 @@ mod tests {
                 content_type,
                 count: 0,
                 bytes: 0,
+                gzip_bytes: None,
                 sha256: None,
                 continues_in_file: None,
             })

@@ -84,6 +84,7 @@ mod tests {
             content_type: None,
             count: 1,
             bytes: 2,
+            gzip_bytes: None,
             sha256: None,
             continues_in_file: None,
         }

@@ -491,6 +491,7 @@ mod tests {
                     content_type: None,
                     count: 3,
                     bytes: 300,
+                    gzip_bytes: None,
                     sha256: Some(sha256.clone()),
                     continues_in_file: None,
                 };

@@ -24,7 +24,10 @@ pub struct OutputFile {
     pub count: u64,
     /// How many bytes.
     pub bytes: u64,
-    /// SHA-256 of the bytes in hexadecimal, if one was taken.
+    /// How many bytes are stored, if that is gzip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gzip_bytes: Option<u64>,
+    /// SHA-256 of the bytes, without gzip, in hexadecimal, if one was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// The name of the file in which the last block goes on, if that is split (BD-MAN-16).

@@ -190,6 +190,7 @@ mod tests {
                 content_type: None,
                 count: 3,
                 bytes: 300,
+                gzip_bytes: None,
                 sha256: Some("ab".into()),
                 continues_in_file: None,
             };

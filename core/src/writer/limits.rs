@@ -29,6 +29,9 @@ pub struct WriterLimits {
     pub layout: Layout,
     /// Whether each file's SHA-256 is taken here; if not, take it elsewhere with a [`Digester`](super::Digester).
     pub digest: bool,
+    /// Whether files but attachments are put out as gzip. Takes some 300 KiB of memory for each open file besides. What is
+    /// appended then has another digest than the file, so take that here or not at all.
+    pub gzip: bool,
 }
 
 /// What is checked of lines before their resources are exported.
@@ -71,6 +74,7 @@ impl Default for WriterLimits {
             validate: Validation::default(),
             layout: Layout::default(),
             digest: true,
+            gzip: false,
         }
     }
 }

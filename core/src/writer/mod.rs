@@ -7,6 +7,7 @@ mod compartment;
 mod context;
 mod deleted;
 mod digest;
+mod gzip;
 mod limits;
 mod links;
 mod output;

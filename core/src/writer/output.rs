@@ -38,6 +38,8 @@ pub enum Output<'w> {
         count: u64,
         /// How many bytes.
         bytes: u64,
+        /// How many bytes were appended, if that is gzip.
+        gzip_bytes: Option<u64>,
         /// Its SHA-256 in hexadecimal, if the limits ask for one.
         sha256: Option<&'w str>,
         /// The name of the file in which its last block goes on, if that is split (BD-ORG-07).

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Checkpoint, Digester, KindProgress, Layout, Output, Resume, WriterLimits};
+use super::{Checkpoint, Digester, KindProgress, Layout, Output, Resume, WriterLimits, gzip::Gzip};
 use crate::{Definitions, ResourceType, manifest::Section, outcome::OperationOutcome};
 
 /// Where a line begins.
@@ -112,6 +112,7 @@ struct OpenFile {
     count: u64,
     bytes: u64,
     digester: Option<Digester>,
+    gzip: Option<Gzip>,
     /// Where its first line begins.
     resume: Resume,
     taken: u64,
@@ -157,6 +158,7 @@ enum Queued {
         file: u32,
         count: u64,
         bytes: u64,
+        gzip_bytes: Option<u64>,
         sha256: Option<String>,
         continues_in_file: Option<String>,
         checkpoint: Checkpoint,
@@ -245,7 +247,15 @@ impl Shards {
         // The line comes again after this checkpoint, and is then passed over.
         let checkpoint = self.checkpoint(place);
         let (bytes, sha256) = (content.len() as u64, digester.map(Digester::finish));
-        self.queue.push_back(Queued::Close { file, count: 0, bytes, sha256, continues_in_file: None, checkpoint });
+        self.queue.push_back(Queued::Close {
+            file,
+            count: 0,
+            bytes,
+            gzip_bytes: None,
+            sha256,
+            continues_in_file: None,
+            checkpoint,
+        });
     }
 
     /// Hands out what a collecting pass found: one text.
@@ -309,10 +319,11 @@ impl Shards {
                 self.queued_bytes -= bytes.len();
                 Output::Found { bytes }
             }
-            Queued::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => Output::Close {
+            Queued::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint } => Output::Close {
                 file: *file,
                 count: *count,
                 bytes: *bytes,
+                gzip_bytes: *gzip_bytes,
                 sha256: sha256.as_deref(),
                 continues_in_file: continues_in_file.as_deref(),
                 checkpoint,
@@ -360,8 +371,8 @@ impl Shards {
             if open.buffer.len() >= self.limits.append_bytes {
                 let empty = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.limits.append_bytes));
                 let bytes = std::mem::replace(&mut open.buffer, empty);
-                self.queued_bytes += bytes.len();
-                self.queue.extend(open.append(bytes));
+                let (file, bytes) = (open.file, open.pack(bytes));
+                self.append(file, bytes);
             }
         }
         self.written += 1;
@@ -399,6 +410,13 @@ impl Shards {
         }
     }
 
+    fn append(&mut self, file: u32, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.queued_bytes += bytes.len();
+            self.queue.push_back(Queued::Append { file, bytes });
+        }
+    }
+
     /// Keeps the memory of what was polled, within bounds.
     fn spare(&mut self, mut bytes: Vec<u8>) {
         if self.spare.len() < SPARE_MAX && bytes.capacity() / 2 <= self.limits.append_bytes {
@@ -426,6 +444,7 @@ impl Shards {
             count: 0,
             bytes: 0,
             digester: self.limits.digest.then(Digester::default),
+            gzip: self.limits.gzip.then(Gzip::new),
             resume,
             taken: self.taken,
             seen,
@@ -447,8 +466,13 @@ impl Shards {
     fn close(&mut self, number: usize, place: &Place<'_>, within_block: bool) {
         let Some(mut open) = self.shelves.get_mut(number).and_then(|shelf| shelf.open.take()) else { return };
         let rest = std::mem::take(&mut open.buffer);
-        self.queued_bytes += rest.len();
-        self.queue.extend(open.append(rest));
+        let rest = open.pack(rest);
+        self.append(open.file, rest);
+        let gzip_bytes = open.gzip.take().map(|gzip| {
+            let (rest, length) = gzip.finish();
+            self.append(open.file, rest);
+            length
+        });
         self.oldest = self.open_files().map(|open| open.taken).min();
         let checkpoint = self.checkpoint(place);
         let OpenFile { file, count, bytes, digester, .. } = open;
@@ -456,7 +480,7 @@ impl Shards {
         let next = self.shelves.get(number).filter(|_| within_block);
         let continues_in_file = next.map(|shelf| file_name(&shelf.kind, self.partition, shelf.state.next));
         let sha256 = digester.map(Digester::finish);
-        self.queue.push_back(Queued::Close { file, count, bytes, sha256, continues_in_file, checkpoint });
+        self.queue.push_back(Queued::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint });
     }
 
     /// Where to go on for the sake of what stands at a place: a block is given from its beginning.
@@ -524,14 +548,15 @@ impl OpenFile {
         }
     }
 
-    fn append(&mut self, bytes: Vec<u8>) -> Option<Queued> {
-        if bytes.is_empty() {
-            return None;
-        }
+    /// Bytes of the file as they are put out.
+    fn pack(&mut self, bytes: Vec<u8>) -> Vec<u8> {
         if let Some(digester) = &mut self.digester {
             digester.update(&bytes);
         }
-        Some(Queued::Append { file: self.file, bytes })
+        match &mut self.gzip {
+            Some(gzip) => gzip.update(&bytes),
+            None => bytes,
+        }
     }
 }
 

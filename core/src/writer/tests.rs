@@ -5,7 +5,7 @@ mod merge;
 mod organize;
 mod passes;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Read};
 
 use proptest::prelude::*;
 
@@ -101,8 +101,13 @@ fn drain(writer: &mut Writer<'_>, open: &mut BTreeMap<u32, (String, Vec<u8>)>, c
                 open.insert(file, (name.to_owned(), Vec::new()));
             }
             Output::Append { file, bytes } => open.get_mut(&file).unwrap().1.extend_from_slice(bytes),
-            Output::Close { file, count, bytes, sha256, checkpoint, .. } => {
-                let (name, text) = open.remove(&file).unwrap();
+            Output::Close { file, count, bytes, gzip_bytes, sha256, checkpoint, .. } => {
+                let (name, mut text) = open.remove(&file).unwrap();
+                if let Some(gzip_bytes) = gzip_bytes {
+                    assert_eq!(gzip_bytes, text.len() as u64);
+                    let gzip = std::mem::take(&mut text);
+                    flate2::read::GzDecoder::new(gzip.as_slice()).read_to_end(&mut text).unwrap();
+                }
                 assert_eq!(bytes, text.len() as u64);
                 assert_eq!(count, memchr::memchr_iter(b'\n', &text).count() as u64);
                 let file = (text, count, sha256.map(str::to_owned));
@@ -170,6 +175,13 @@ proptest! {
     ) {
         let expected = files(run(&sources, None, &limits, &whole, usize::MAX));
         prop_assert_eq!(files(run(&sources, None, &limits, &cut, usize::MAX)), expected);
+    }
+
+    #[test]
+    fn gzip_holds_what_is_written_without_it(sources in sources(), limits in limits(), cut in sizes()) {
+        let packed = WriterLimits { gzip: true, ..limits.clone() };
+        let expected = files(run(&sources, None, &limits, &cut, usize::MAX));
+        prop_assert_eq!(files(run(&sources, None, &packed, &cut, usize::MAX)), expected);
     }
 
     #[test]

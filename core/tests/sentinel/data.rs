@@ -89,6 +89,7 @@ pub(crate) fn files(sentinel: &mut Sentinel, plan: &ExportPlan) -> Vec<OutputFil
                         content_type,
                         count,
                         bytes,
+                        gzip_bytes: None,
                         sha256,
                         continues_in_file,
                     };

@@ -291,6 +291,7 @@ fn attachment() -> OutputFile {
         content_type: Some(format!("text/{MARK}; name={MARK}.pdf")),
         count: 0,
         bytes: 100,
+        gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
     }

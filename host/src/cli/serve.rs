@@ -81,6 +81,9 @@ pub(super) struct Serve {
     jobs: Option<u32>,
     #[command(flatten)]
     shards: super::export::Shards,
+    /// Keep output files as gzip; clients that take gzip get them so
+    #[arg(long)]
+    gzip: bool,
     /// An engine component file to run instead of the one built in
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
@@ -124,7 +127,7 @@ impl Serve {
     }
 
     async fn serve(self) -> anyhow::Result<()> {
-        let limits: WriterLimits = (&self.shards).into();
+        let limits = WriterLimits { gzip: self.gzip, ..(&self.shards).into() };
         // Nothing is made on the disk for a data folder that is not there.
         anyhow::ensure!(
             self.data.is_dir(),

@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write,
     sync::{
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::Receiver,
     },
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -18,10 +18,11 @@ use ehi_core::{
     values::WriterEvent,
     writer::{Checkpoint, Digester},
 };
+use flate2::{Compression, write::GzEncoder};
 use object_store::WriteMultipart;
 use tokio::runtime::Handle;
 
-use super::{Exporter, RENEW_SECONDS};
+use super::Exporter;
 
 /// Stores what one writer puts out.
 pub(super) struct Sink<'s> {
@@ -32,7 +33,6 @@ pub(super) struct Sink<'s> {
     partition: u32,
     stored: &'s AtomicU64,
     open: BTreeMap<u32, OpenFile>,
-    renewed: Instant,
 }
 
 struct OpenFile {
@@ -43,6 +43,8 @@ struct OpenFile {
     content_type: Option<String>,
     upload: WriteMultipart,
     digester: Digester,
+    /// Where files are kept as gzip, what packs this one, and how much was packed.
+    gzip: Option<(GzEncoder<Vec<u8>>, u64)>,
 }
 
 impl<'s> Sink<'s> {
@@ -54,7 +56,7 @@ impl<'s> Sink<'s> {
         partition: u32,
         stored: &'s AtomicU64,
     ) -> Self {
-        Self { exporter, runtime, job, epoch, partition, stored, open: BTreeMap::new(), renewed: Instant::now() }
+        Self { exporter, runtime, job, epoch, partition, stored, open: BTreeMap::new() }
     }
 
     /// Until there is nothing more to come. What is not finished then is abandoned and appears nowhere.
@@ -70,14 +72,7 @@ impl<'s> Sink<'s> {
     }
 
     fn take_all(&mut self, events: &Receiver<WriterEvent>) -> Result<()> {
-        loop {
-            match events.recv_timeout(Duration::from_secs(1)) {
-                Ok(event) => self.take(event)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            }
-            self.renew()?;
-        }
+        events.iter().try_for_each(|event| self.take(event))
     }
 
     fn take(&mut self, event: WriterEvent) -> Result<()> {
@@ -86,12 +81,16 @@ impl<'s> Sink<'s> {
                 let key = self.exporter.files.key(self.job, self.epoch.0, &name);
                 let upload = self.runtime.block_on(self.exporter.files.create(&key))?;
                 let digester = Digester::default();
-                let open = OpenFile { section, resource_type, name, key, content_type, upload, digester };
+                // Pictures and documents are packed already.
+                let is_packed = self.exporter.limits.gzip && section != Section::Attachment;
+                let gzip = is_packed.then(|| (GzEncoder::new(Vec::new(), Compression::default()), 0));
+                let open = OpenFile { section, resource_type, name, key, content_type, upload, digester, gzip };
                 self.open.insert(file, open);
             }
             WriterEvent::Append { file, bytes } => {
                 let open = self.open.get_mut(&file).context("an append to a file that is not open")?;
                 open.digester.update(&bytes);
+                let bytes = open.pack(bytes)?;
                 let _runtime = self.runtime.enter();
                 self.runtime.block_on(open.upload.wait_for_capacity(UPLOADS_AT_ONCE))?;
                 open.upload.put(Bytes::from(bytes));
@@ -114,23 +113,43 @@ impl<'s> Sink<'s> {
         continues_in_file: Option<String>,
         checkpoint: Checkpoint,
     ) -> Result<()> {
-        let OpenFile { section, resource_type, name, key, content_type, upload, digester } = open;
+        let OpenFile { section, resource_type, name, key, content_type, mut upload, digester, gzip } = open;
+        let mut gzip_bytes = None;
+        if let Some((encoder, packed)) = gzip {
+            let rest = encoder.finish()?;
+            gzip_bytes = Some(packed + rest.len() as u64);
+            let _runtime = self.runtime.enter();
+            upload.put(Bytes::from(rest));
+        }
         self.runtime.block_on(upload.finish())?;
         let sha256 = Some(digester.finish());
-        let row =
-            OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file };
+        let row = OutputFile {
+            section,
+            resource_type,
+            name,
+            key,
+            content_type,
+            count,
+            bytes,
+            gzip_bytes,
+            sha256,
+            continues_in_file,
+        };
         let publish = Command::Publish { epoch: self.epoch, partition: self.partition, rows: vec![row], checkpoint };
         self.exporter.command(self.job, &publish)?;
         self.stored.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
+}
 
-    fn renew(&mut self) -> Result<()> {
-        if self.renewed.elapsed() >= Duration::from_secs(RENEW_SECONDS) {
-            self.exporter.command(self.job, &Command::Renew { epoch: self.epoch, until: self.exporter.lease() })?;
-            self.renewed = Instant::now();
-        }
-        Ok(())
+impl OpenFile {
+    /// Bytes of the file as they are stored.
+    fn pack(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let Some((encoder, packed)) = &mut self.gzip else { return Ok(bytes) };
+        encoder.write_all(&bytes)?;
+        let ready = std::mem::take(encoder.get_mut());
+        *packed += ready.len() as u64;
+        Ok(ready)
     }
 }
 

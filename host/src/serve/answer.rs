@@ -16,7 +16,7 @@ use ehi_core::{
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::{Server, stream, tokens::Bearer};
+use super::{Server, stream, tokens::Bearer, unpack};
 use crate::{clock, engine::Engine};
 
 /// Answers one request.
@@ -172,7 +172,12 @@ async fn send(server: &Server, decision: Decision) -> Result<Response> {
         core_http::Body::Empty | core_http::Body::Row(_) => Body::empty(),
         core_http::Body::Text(text) => Body::from(text),
         core_http::Body::Manifest(head) => stream::manifest(server, job.context("a manifest without a job")?, head),
-        core_http::Body::Object { key, range } => Body::from_stream(server.exporter.files.read(&key, range).await?),
+        core_http::Body::Object { key, range, unpack: false } => {
+            Body::from_stream(server.exporter.files.read(&key, range).await?)
+        }
+        core_http::Body::Object { key, range, unpack: true } => {
+            Body::from_stream(unpack::unpack(server.exporter.files.read(&key, None).await?, range))
+        }
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status)?;

@@ -7,6 +7,7 @@ mod scheduler;
 mod staff;
 mod stream;
 mod tokens;
+mod unpack;
 
 use std::{net::SocketAddr, sync::Arc};
 

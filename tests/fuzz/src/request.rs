@@ -190,6 +190,7 @@ fn row() -> OutputFile {
         content_type: None,
         count: 2,
         bytes: 100,
+        gzip_bytes: None,
         sha256: Some("0".repeat(64)),
         continues_in_file: None,
     }

@@ -66,6 +66,8 @@ fn limits(validation: u8, sizes: [u8; 5]) -> WriterLimits {
         validate: [Validation::StrictOutput, Validation::StrictAll, Validation::Trust][usize::from(validation) % 3],
         layout: [Layout::ByType, Layout::Together][usize::from(validation) / 3 % 2],
         digest: validation.is_multiple_of(2),
+        // Seldom: it is slow.
+        gzip: validation % 16 == 15,
     }
 }
 

@@ -132,7 +132,7 @@ impl Work<'_> {
                     open.get_mut(&file).ok_or(Stop::Error)?.bytes.extend(bytes);
                 }
                 (
-                    WriterEvent::Close { file, count, bytes, sha256, continues_in_file, checkpoint },
+                    WriterEvent::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint },
                     Desk::Store { open, partition, is_late },
                 ) => {
                     let OpenFile { section, resource_type, name, bytes: object } =
@@ -147,6 +147,7 @@ impl Work<'_> {
                         content_type,
                         count,
                         bytes,
+                        gzip_bytes,
                         sha256,
                         continues_in_file,
                     };

@@ -198,7 +198,7 @@ impl Front<'_> {
                 manifest.finish(&mut out);
                 out
             }
-            Body::Object { key, range } => {
+            Body::Object { key, range, .. } => {
                 let object = self.host.call(|store| store.get(key)).await?.ok_or(Stop::Error)?;
                 let (from, to) = range.unwrap_or((0, object.len() as u64));
                 let part = usize::try_from(from).ok().zip(usize::try_from(to).ok());

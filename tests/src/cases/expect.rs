@@ -1,6 +1,6 @@
 //! What a case expects, held against what came.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub(super) fn answer(case: &Case, expected: &Answer, reply: &Reply, fill: impl F
 }
 
 /// Holds the published files of a job against those that were expected.
-pub(super) fn files(case: &Case, expected: &Published, files: &BTreeMap<&str, &[u8]>) -> Result<()> {
+pub(super) fn files(case: &Case, expected: &Published, files: &BTreeMap<&str, Cow<'_, [u8]>>) -> Result<()> {
     let names = |names: Vec<&str>| names.join(", ");
     ensure!(
         files.keys().copied().eq(expected.files.keys().map(String::as_str)),
@@ -43,7 +43,7 @@ pub(super) fn files(case: &Case, expected: &Published, files: &BTreeMap<&str, &[
         names(expected.files.keys().map(String::as_str).collect())
     );
     for (name, wanted) in &expected.files {
-        let found = files.get(name.as_str()).copied().unwrap_or_default();
+        let found = files.get(name.as_str()).map(AsRef::as_ref).unwrap_or_default();
         same_lines(case, found, wanted).with_context(|| format!("in {name}"))?;
     }
     Ok(())

@@ -20,6 +20,7 @@ use super::{
     check, expect,
     format::{Case, Export, Published},
     play::{Manner, Player},
+    store,
     transcript::{PROGRESS, shown},
 };
 
@@ -231,7 +232,7 @@ impl Player<'_> {
                 WriterEvent::Append { file, bytes } => {
                     run.open.get_mut(&file).context("an append to no open file")?.bytes.extend(bytes);
                 }
-                WriterEvent::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => {
+                WriterEvent::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint } => {
                     let open = run.open.remove(&file).context("no such file is open")?;
                     let key = format!("{}/{}/{}", run.id, run.epoch.0, open.name);
                     let OpenFile { section, resource_type, name, content_type, bytes: content } = open;
@@ -243,6 +244,7 @@ impl Player<'_> {
                         content_type,
                         count,
                         bytes,
+                        gzip_bytes,
                         sha256,
                         continues_in_file,
                     };
@@ -263,7 +265,7 @@ impl Player<'_> {
         content: Vec<u8>,
         checkpoint: Checkpoint,
     ) -> Result<()> {
-        check::file(self.case, &row, &content).with_context(|| format!("in {}", row.name))?;
+        check::file(self.case, &row, &store::content(&row, &content)?).with_context(|| format!("in {}", row.name))?;
         let key = row.key.clone();
         ensure!(self.store.files.insert(key, content).is_none(), "a file was written over");
         let (epoch, partition) = (run.epoch, run.task.partition);
@@ -278,9 +280,10 @@ impl Player<'_> {
         self.files = self.files.max(rows.len());
         let mut files = BTreeMap::new();
         for row in &rows {
-            let content = self.store.files.get(&row.key).context("no file has the key of a row")?.as_slice();
+            let stored = self.store.files.get(&row.key).context("no file has the key of a row")?;
+            let content = store::content(row, stored)?;
+            self.visible.push(json!({ "row": without_key(row)?, "file": shown(stored) }));
             files.insert(row.name.as_str(), content);
-            self.visible.push(json!({ "row": without_key(row)?, "file": shown(content) }));
         }
         expect::files(self.case, expected, &files)?;
         if let Some(wanted) = &expected.rows {

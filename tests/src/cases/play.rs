@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{
     check, expect,
     format::{Answer, Case, Outcome, Request, Step},
-    store::Store,
+    store::{self, Store},
     transcript::{PROGRESS, Transcript, shown},
 };
 use crate::cut::Cuts;
@@ -67,6 +67,14 @@ pub(super) struct Reply {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     pub(super) is_file: bool,
+}
+
+impl Reply {
+    /// As a client's HTTP library hands it on.
+    fn decoded(self) -> Result<Self> {
+        let is_packed = self.headers.iter().any(|(name, value)| name == "content-encoding" && value == "gzip");
+        Ok(if is_packed { Self { body: store::unpacked(&self.body)?, ..self } } else { self })
+    }
 }
 
 pub(super) struct Player<'c> {
@@ -237,15 +245,16 @@ impl<'c> Player<'c> {
                 ensure!(!matches!(response.body, Body::Row(_)), "a row was looked up and is asked for again");
                 self.deliver(head, Some(id), response)?
             }
-            Body::Object { key, range } => {
-                let bytes = self.store.files.get(&key).context("no file has that key")?;
+            Body::Object { key, range, unpack } => {
+                let stored = self.store.files.get(&key).context("no file has that key")?;
+                let bytes = if unpack { store::unpacked(stored)? } else { stored.clone() };
                 let bytes = match range {
                     None => bytes.as_slice(),
                     Some((from, to)) => {
                         bytes.get(usize::try_from(from)?..usize::try_from(to)?).context("a range outside the file")?
                     }
                 };
-                reply(bytes.to_vec(), true)
+                reply(bytes.to_vec(), true).decoded()?
             }
         })
     }

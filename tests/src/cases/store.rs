@@ -1,8 +1,8 @@
 //! What a host stores, in memory.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, io::Read};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ehi_core::{
     Sensitive, Timestamp,
     job::PollAccount,
@@ -14,6 +14,22 @@ use ehi_core::{
 use serde::Deserialize;
 
 use super::format::Case;
+
+/// The bytes of a stored file.
+pub(super) fn content<'s>(row: &OutputFile, stored: &'s [u8]) -> Result<Cow<'s, [u8]>> {
+    if let Some(bytes) = row.gzip_bytes {
+        ensure!(bytes == stored.len() as u64, "the row says {bytes} bytes of gzip, there are {}", stored.len());
+        return unpacked(stored).map(Cow::Owned);
+    }
+    Ok(Cow::Borrowed(stored))
+}
+
+/// What gzip holds.
+pub(super) fn unpacked(gzip: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(gzip).read_to_end(&mut bytes).context("what should be gzip is none")?;
+    Ok(bytes)
+}
 
 /// Jobs by id, and files by key.
 #[derive(Debug, Default)]

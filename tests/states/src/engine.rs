@@ -270,6 +270,7 @@ fn row(attempt: Attempt) -> OutputFile {
         content_type: None,
         count: 1,
         bytes: 1,
+        gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
     }

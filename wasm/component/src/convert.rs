@@ -106,8 +106,18 @@ pub(crate) fn command(command: wit::Command) -> Converted<Command> {
 }
 
 pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
-    let wit::OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file } =
-        file;
+    let wit::OutputFile {
+        section,
+        resource_type,
+        name,
+        key,
+        content_type,
+        count,
+        bytes,
+        gzip_bytes,
+        sha256,
+        continues_in_file,
+    } = file;
     let known = |name: String| Definitions::R4.resource_type(&name).ok_or("not a resource type");
     let resource_type = resource_type.map(known).transpose()?;
     let section = match section {
@@ -116,11 +126,33 @@ pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         wit::Section::Error => Section::Error,
         wit::Section::Attachment => Section::Attachment,
     };
-    Ok(OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file })
+    Ok(OutputFile {
+        section,
+        resource_type,
+        name,
+        key,
+        content_type,
+        count,
+        bytes,
+        gzip_bytes,
+        sha256,
+        continues_in_file,
+    })
 }
 
 pub(crate) fn from_file(file: OutputFile) -> wit::OutputFile {
-    let OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file } = file;
+    let OutputFile {
+        section,
+        resource_type,
+        name,
+        key,
+        content_type,
+        count,
+        bytes,
+        gzip_bytes,
+        sha256,
+        continues_in_file,
+    } = file;
     let resource_type = resource_type.map(|name| name.to_string());
     wit::OutputFile {
         section: from_section(section),
@@ -130,6 +162,7 @@ pub(crate) fn from_file(file: OutputFile) -> wit::OutputFile {
         content_type,
         count,
         bytes,
+        gzip_bytes,
         sha256,
         continues_in_file,
     }
@@ -151,7 +184,7 @@ pub(crate) fn from_response(response: Response) -> wit::Response {
         Body::Text(text) => wit::Body::Text(text),
         Body::Manifest(head) => wit::Body::Manifest(opaque(&head)),
         Body::Row(name) => wit::Body::Row(name),
-        Body::Object { key, range } => wit::Body::Object(wit::StoredObject { key, range }),
+        Body::Object { key, range, unpack } => wit::Body::Object(wit::StoredObject { key, range, unpack }),
     };
     wit::Response { status, headers, body }
 }

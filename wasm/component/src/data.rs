@@ -128,11 +128,12 @@ impl GuestWriter for WriterCell {
             }),
             writer::Output::Append { file, bytes } => Output::Append((file, bytes.to_vec())),
             writer::Output::Found { bytes } => Output::Found(bytes.to_vec()),
-            writer::Output::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => {
+            writer::Output::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint } => {
                 Output::Close(Closed {
                     file,
                     count,
                     bytes,
+                    gzip_bytes,
                     sha256: sha256.map(str::to_owned),
                     continues_in_file: continues_in_file.map(str::to_owned),
                     checkpoint: convert::opaque(checkpoint),

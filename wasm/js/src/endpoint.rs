@@ -204,7 +204,7 @@ export type ResponseBody =
   /** A file by its public name: look up the row and call `serveFile`, or answer `notFound`. Never a path. */
   | { row: string }
   /** A stored object, whole or from a first byte to one past the last. */
-  | { object: { key: string; range: [from: number, to: number] | null } };
+  | { object: { key: string; range: [from: number, to: number] | null; unpack?: true } };
 
 /** An object that has exactly one of these members; which one can be asked by `if (value.member)`. */
 export type OneOf<T> = { [K in keyof T]: Pick<T, K> & { [Other in Exclude<keyof T, K>]?: undefined } }[keyof T];

@@ -77,6 +77,8 @@ export interface OutputFile {
   count: number;
   /** How many bytes. */
   bytes: number;
+  /** How many bytes are stored, if that is gzip. */
+  gzipBytes?: number;
   /** SHA-256 in hexadecimal, if one was taken. */
   sha256?: string | null;
   /** The name of the file in which the last block goes on, if that is split. */

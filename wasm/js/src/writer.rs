@@ -173,8 +173,12 @@ export interface WriterLimits {
   openSpanBytesMax?: number;
   /** How resources are dealt into files: each holds one type, or all go through the same, for a stream. */
   layout?: "by-type" | "together";
+  /** What is checked of lines before their resources are exported: what is exported, every line, or nothing. */
+  validate?: "strict-output" | "strict-all" | "trust";
   /** Whether each file's SHA-256 is taken. */
   digest?: boolean;
+  /** Whether files but attachments are put out as gzip. */
+  gzip?: boolean;
 }
 
 /** Where a block stands in your data. */
@@ -207,7 +211,7 @@ export type WriterEvent = OneOf<{
   /** Push them to the `SetBuilder` of the set that is being made. They are yours, and belong to no file. */
   found: { bytes: Uint8Array };
   /** It is complete: store it whole, then publish its row with the checkpoint. */
-  close: { file: number; count: number; bytes: number; sha256: string | null; continuesInFile?: string; checkpoint: Checkpoint };
+  close: { file: number; count: number; bytes: number; gzipBytes?: number; sha256: string | null; continuesInFile?: string; checkpoint: Checkpoint };
 }>;
 
 /** Where a writer stands when a file is closed, so that another can go on. */

@@ -24,6 +24,7 @@ fn address(head: ManifestHead, job: &Job, name: &str) -> String {
         key: "k".into(),
         count: 1,
         bytes: 10,
+        gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
         content_type: None,

@@ -132,6 +132,7 @@ fn row() -> OutputFile {
         content_type: None,
         count: 1,
         bytes: 100,
+        gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
     }

@@ -63,6 +63,7 @@ fn take(writer: &mut Writer<'_>, partition: u32, open: &mut Open, written: &mut 
                     content_type,
                     count,
                     bytes,
+                    gzip_bytes: None,
                     sha256,
                     continues_in_file,
                 });

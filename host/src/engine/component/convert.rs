@@ -87,8 +87,18 @@ pub(super) fn from_command(command: &Command) -> Converted<wit::Command> {
 }
 
 pub(super) fn from_file(file: &OutputFile) -> wit::OutputFile {
-    let OutputFile { section, resource_type, name, key, content_type, count, bytes, sha256, continues_in_file } =
-        file.clone();
+    let OutputFile {
+        section,
+        resource_type,
+        name,
+        key,
+        content_type,
+        count,
+        bytes,
+        gzip_bytes,
+        sha256,
+        continues_in_file,
+    } = file.clone();
     let section = match section {
         Section::Output => wit::Section::Output,
         Section::Deleted => wit::Section::Deleted,
@@ -103,6 +113,7 @@ pub(super) fn from_file(file: &OutputFile) -> wit::OutputFile {
         content_type,
         count,
         bytes,
+        gzip_bytes,
         sha256,
         continues_in_file,
     }
@@ -192,7 +203,7 @@ pub(super) fn response(response: wit::Response) -> Converted<Response> {
         wit::Body::Text(text) => Body::Text(text),
         wit::Body::Manifest(head) => Body::Manifest(from_json(&head)?),
         wit::Body::Row(name) => Body::Row(name),
-        wit::Body::Object(wit::StoredObject { key, range }) => Body::Object { key, range },
+        wit::Body::Object(wit::StoredObject { key, range, unpack }) => Body::Object { key, range, unpack },
     };
     Ok(Response { status, headers, body })
 }
@@ -205,9 +216,9 @@ pub(super) fn event(output: data::Output) -> Converted<WriterEvent> {
         }
         data::Output::Append((file, bytes)) => WriterEvent::Append { file, bytes },
         data::Output::Found(bytes) => WriterEvent::Found { bytes },
-        data::Output::Close(data::Closed { file, count, bytes, sha256, continues_in_file, checkpoint }) => {
+        data::Output::Close(data::Closed { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint }) => {
             let checkpoint = from_json(&checkpoint)?;
-            WriterEvent::Close { file, count, bytes, sha256, continues_in_file, checkpoint }
+            WriterEvent::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint }
         }
     })
 }
@@ -221,6 +232,7 @@ fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         content_type,
         count,
         bytes,
+        gzip_bytes,
         sha256,
         continues_in_file,
     } = file;
@@ -232,6 +244,7 @@ fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         content_type,
         count,
         bytes,
+        gzip_bytes,
         sha256,
         continues_in_file,
     })

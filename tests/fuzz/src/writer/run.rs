@@ -1,6 +1,6 @@
 //! The embedder's loop around a writer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Read};
 
 use ehi_core::{
     manifest::Section,
@@ -9,6 +9,7 @@ use ehi_core::{
     sets::{Set, SetBuilder},
     writer::{Checkpoint, Counts, Digester, Output, Resume, Source, Writer, WriterLimits},
 };
+use flate2::read::GzDecoder;
 use memchr::memchr_iter;
 
 use super::exports::Export;
@@ -158,8 +159,13 @@ impl Open {
                 Output::Append { file, bytes } => {
                     self.files.get_mut(&file).expect("it is open").3.extend_from_slice(bytes);
                 }
-                Output::Close { file, count, bytes, sha256, continues_in_file, checkpoint } => {
-                    let (name, section, resource_type, text) = self.files.remove(&file).expect("it is open");
+                Output::Close { file, count, bytes, gzip_bytes, sha256, continues_in_file, checkpoint } => {
+                    let (name, section, resource_type, mut text) = self.files.remove(&file).expect("it is open");
+                    if let Some(gzip_bytes) = gzip_bytes {
+                        let gzip = std::mem::take(&mut text);
+                        assert_eq!(gzip_bytes, gzip.len() as u64);
+                        GzDecoder::new(gzip.as_slice()).read_to_end(&mut text).expect("gzip");
+                    }
                     assert_eq!(bytes, text.len() as u64);
                     let mut digester = Digester::default();
                     digester.update(&text);
