@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use jiff::{civil, tz::Offset};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::calendar::{self, Written};
 
 /// A point in time with nanosecond precision, years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,15 +36,20 @@ impl Timestamp {
 
     /// The same of bytes that need not be text.
     pub(crate) fn read_instant(text: &[u8]) -> Result<Self, InstantError> {
-        let fields = Fields::read(text).ok_or(InstantError)?;
-        let date = civil::Date::new(fields.year, fields.month, fields.day).map_err(|_| InstantError)?;
+        Self::read(text).ok_or(InstantError)
+    }
+
+    #[inline]
+    fn read(text: &[u8]) -> Option<Self> {
+        let (Written { day: [year, month, day], time: [hour, minute, second] }, mut rest) =
+            calendar::read_seconds(text)?;
+        let nanosecond = if literal(&mut rest, b'.').is_some() { fraction(&mut rest)? } else { 0 };
+        let offset = zone(&mut rest)?;
         // FHIR allows second 60 (leap seconds): the instant that follows second 59.
-        let leap = fields.second == 60;
-        let second = if leap { 59 } else { fields.second };
-        let time = civil::Time::new(fields.hour, fields.minute, second, fields.nanosecond).map_err(|_| InstantError)?;
-        let offset = Offset::from_seconds(fields.offset_seconds).map_err(|_| InstantError)?;
-        let instant = offset.to_timestamp(date.to_datetime(time)).map_err(|_| InstantError)?;
-        Ok(if leap { Self(instant).plus_seconds(1) } else { Self(instant) })
+        let is_one = rest.is_empty() && hour < 24 && minute < 60 && second <= 60;
+        let day = calendar::day_number(year, month, day).filter(|_| is_one)?;
+        let seconds = ((day * 24 + hour) * 60 + minute) * 60 + second - offset;
+        jiff::Timestamp::new(seconds, nanosecond).ok().map(Self)
     }
 
     /// That many seconds later, at most the end of year 9999.
@@ -106,38 +112,6 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-struct Fields {
-    year: i16,
-    month: i8,
-    day: i8,
-    hour: i8,
-    minute: i8,
-    second: i8,
-    nanosecond: i32,
-    offset_seconds: i32,
-}
-
-impl Fields {
-    fn read(text: &[u8]) -> Option<Self> {
-        let mut rest = text;
-        let year = i16::try_from(digits(&mut rest, 4)?).ok()?;
-        literal(&mut rest, b'-')?;
-        let month = small(&mut rest)?;
-        literal(&mut rest, b'-')?;
-        let day = small(&mut rest)?;
-        literal(&mut rest, b'T')?;
-        let hour = small(&mut rest)?;
-        literal(&mut rest, b':')?;
-        let minute = small(&mut rest)?;
-        literal(&mut rest, b':')?;
-        let second = small(&mut rest)?;
-        let nanosecond = if literal(&mut rest, b'.').is_some() { fraction(&mut rest)? } else { 0 };
-        let offset_seconds = zone(&mut rest)?;
-        let complete = rest.is_empty() && year > 0 && second <= 60;
-        complete.then_some(Self { year, month, day, hour, minute, second, nanosecond, offset_seconds })
-    }
-}
-
 #[inline(always)]
 fn literal(rest: &mut &[u8], byte: u8) -> Option<()> {
     *rest = rest.strip_prefix(&[byte])?;
@@ -145,15 +119,10 @@ fn literal(rest: &mut &[u8], byte: u8) -> Option<()> {
 }
 
 #[inline(always)]
-fn digits(rest: &mut &[u8], count: usize) -> Option<i32> {
+fn digits(rest: &mut &[u8], count: usize) -> Option<i64> {
     let (head, tail) = rest.split_at_checked(count)?;
     *rest = tail;
-    head.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i32::from(byte - b'0')))
-}
-
-#[inline(always)]
-fn small(rest: &mut &[u8]) -> Option<i8> {
-    digits(rest, 2).and_then(|value| i8::try_from(value).ok())
+    head.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
 }
 
 fn fraction(rest: &mut &[u8]) -> Option<i32> {
@@ -164,7 +133,8 @@ fn fraction(rest: &mut &[u8]) -> Option<i32> {
     (length > 0).then_some(nanos)
 }
 
-fn zone(rest: &mut &[u8]) -> Option<i32> {
+#[inline]
+fn zone(rest: &mut &[u8]) -> Option<i64> {
     if literal(rest, b'Z').is_some() {
         return Some(0);
     }
@@ -194,6 +164,19 @@ mod tests {
         assert_eq!(at("2016-12-31T23:59:60Z"), at("2017-01-01T00:00:00Z"));
         assert_eq!(at("2024-02-29T12:00:00-05:00").to_string(), "2024-02-29T17:00:00Z");
         assert_eq!(at("2024-02-29T12:00:00.250Z").as_millis(), 1_709_208_000_250);
+    }
+
+    #[test]
+    fn instants_are_those_of_another_reader() {
+        for (day, seconds) in [(-700_000, 1), (-1, 86_399), (0, 0), (11_016, 43_200), (19_782, 3_601), (2_932_000, 5)] {
+            for zone in [-12 * 3600, -3 * 3600 - 1800, 0, 14 * 3600] {
+                let instant = jiff::Timestamp::new(day * 86_400 + seconds, 120_000_000).unwrap();
+                let written = jiff::tz::Offset::from_seconds(zone).unwrap().to_datetime(instant);
+                let (sign, zone) = if zone < 0 { ('-', -zone) } else { ('+', zone) };
+                let text = format!("{written}{sign}{:02}:{:02}", zone / 3600, zone / 60 % 60);
+                assert_eq!(Timestamp::parse_instant(&text), Ok(Timestamp(instant)), "{text}");
+            }
+        }
     }
 
     #[test]

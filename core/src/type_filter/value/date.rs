@@ -1,7 +1,10 @@
 //! Dates as intervals of time (FHIR R4 search, 3.1.1.4.6 and 3.1.1.4.7).
 
 use super::Prefix;
-use crate::Timestamp;
+use crate::{
+    Timestamp,
+    calendar::{self, Written},
+};
 
 /// Half-open, in nanoseconds since 1970-01-01T00:00:00Z. The ends of `i128` stand for no bound.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,27 @@ impl Interval {
 
     /// The same of bytes that need not be text.
     pub(in crate::type_filter) fn read(text: &[u8]) -> Option<Self> {
+        match calendar::read_seconds(text) {
+            Some((written, rest)) => Self::at(&written, rest),
+            None => Self::imprecise(text),
+        }
+    }
+
+    /// A time with seconds, of which the fraction and the zone are still to be read.
+    #[inline]
+    fn at(written: &Written, mut rest: &[u8]) -> Option<Self> {
+        let ([year, month, day], [hour, minute, second]) = (written.day, written.time);
+        // FHIR allows second 60 (leap seconds): the second that follows second 59.
+        let is_one = hour < 24 && minute < 60 && second <= 60;
+        let day = calendar::day_number(year, month, day).filter(|_| is_one)?;
+        let (fraction, width) = fraction(&mut rest)?;
+        let since_midnight = ((hour * 60 + minute) * 60 + second) * SECOND + fraction;
+        let lower = i128::from(day) * DAY + i128::from(since_midnight - offset(&mut rest)?);
+        rest.is_empty().then_some(Self { lower, upper: lower + i128::from(width) })
+    }
+
+    /// What has no seconds.
+    fn imprecise(text: &[u8]) -> Option<Self> {
         let mut rest = text;
         let year = digits(&mut rest, 4).filter(|year| *year > 0)?;
         if rest.is_empty() {
@@ -65,15 +89,17 @@ impl Interval {
             return Some(Self::between((year, month, 1), next));
         }
         literal(&mut rest, b'-')?;
-        let day = digits(&mut rest, 2).filter(|day| (1..=days_in_month(year, month)).contains(day))?;
-        let start = day_start(year, month, day);
+        let day = digits(&mut rest, 2)?;
+        let start = i128::from(calendar::day_number(year, month, day)?) * DAY;
         if rest.is_empty() {
             return Some(Self { lower: start, upper: start + DAY });
         }
         literal(&mut rest, b'T')?;
-        let (since_midnight, width) = time(&mut rest)?;
-        let lower = start + i128::from(since_midnight - offset(&mut rest)?);
-        rest.is_empty().then_some(Self { lower, upper: lower + i128::from(width) })
+        let hour = digits(&mut rest, 2).filter(|hour| *hour < 24)?;
+        literal(&mut rest, b':')?;
+        let minute = digits(&mut rest, 2).filter(|minute| *minute < 60)?;
+        let lower = start + i128::from((hour * 60 + minute) * 60 * SECOND - offset(&mut rest)?);
+        rest.is_empty().then_some(Self { lower, upper: lower + i128::from(60 * SECOND) })
     }
 
     /// The point where it begins, no wider than time is counted here: an `instant` has no width.
@@ -88,7 +114,7 @@ impl Interval {
 
     /// From one day to the start of another.
     fn between(from: (i64, i64, i64), to: (i64, i64, i64)) -> Self {
-        let start = |(year, month, day)| day_start(year, month, day);
+        let start = |(year, month, day)| i128::from(calendar::number(year, month, day)) * DAY;
         Self { lower: start(from), upper: start(to) }
     }
 
@@ -100,20 +126,11 @@ impl Interval {
     }
 }
 
-/// `hh:mm[:ss[.fraction]]`: since midnight, and how precise.
-fn time(rest: &mut &[u8]) -> Option<(i64, i64)> {
-    let hour = digits(rest, 2).filter(|hour| *hour < 24)?;
-    literal(rest, b':')?;
-    let minute = digits(rest, 2).filter(|minute| *minute < 60)?;
-    let whole = (hour * 60 + minute) * 60 * SECOND;
-    if literal(rest, b':').is_none() {
-        return Some((whole, 60 * SECOND));
-    }
-    // FHIR allows second 60 (leap seconds): the second that follows second 59.
-    let second = digits(rest, 2).filter(|second| *second <= 60)?;
-    let whole = whole + second * SECOND;
+/// `[.fraction]` of a second, and how precise that is. Digits beyond the ninth are dropped.
+#[inline]
+fn fraction(rest: &mut &[u8]) -> Option<(i64, i64)> {
     if literal(rest, b'.').is_none() {
-        return Some((whole, SECOND));
+        return Some((0, SECOND));
     }
     let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut fraction = digits(rest, length.min(9)).filter(|_| length > 0)?;
@@ -123,7 +140,7 @@ fn time(rest: &mut &[u8]) -> Option<(i64, i64)> {
         fraction *= 10;
         width *= 10;
     }
-    Some((whole + fraction, width))
+    Some((fraction, width))
 }
 
 /// `Z`, `+hh:mm`, `-hh:mm`, or nothing, which is UTC.
@@ -152,28 +169,8 @@ fn digits(rest: &mut &[u8], count: usize) -> Option<i64> {
     head.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
 }
 
-/// Where a day of the Gregorian calendar begins. Years begin in March here, so that the leap day comes last.
-fn day_start(year: i64, month: i64, day: i64) -> i128 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    // Only the product needs the width, and divisions in it are slow.
-    i128::from(365 * year + leap_days + (153 * month + 2) / 5 + day - DAY_NUMBER_1970) * DAY
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
 const SECOND: i64 = 1_000_000_000;
 const DAY: i128 = 86_400_000_000_000;
-
-/// The number of 1970-01-01, counted from the 1st of March of the year 0 as 1.
-const DAY_NUMBER_1970: i64 = 719_469;
 
 #[cfg(test)]
 mod tests {
