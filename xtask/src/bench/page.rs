@@ -6,7 +6,7 @@ use super::{
     divan::Benches,
     inputs::LARGE_BYTES,
     programs::{Name, Runs},
-    targets::{self, Memory, Ratio},
+    targets::{self, Memory, Ratio, Time},
 };
 
 /// What it was measured on.
@@ -44,6 +44,19 @@ pub(super) fn write(machine: &Machine, rounds: u32, runs: &Runs, benches: &Bench
     for Memory { what, at_most, measured } in targets::memory(runs) {
         let measured = measured.as_deref().unwrap_or(NOT_MEASURED);
         let _ = writeln!(page, "| {what} | {} | {measured} |", at_most.unwrap_or_default());
+    }
+    page.push_str("\n## In memory\n\n| | GB/s |\n|---|---:|\n");
+    for (what, speed) in targets::speeds(benches) {
+        let speed = speed.map_or_else(|| NOT_MEASURED.to_owned(), |speed| format!("{:.2}", speed / 1e9));
+        let _ = writeln!(page, "| {what} | {speed} |");
+    }
+    page.push_str(
+        "\n## Polls\n\nOf a job at work, from the stored record to the response.\n\n| | at most, µs | measured, µs |\n|---|---:|---:|\n",
+    );
+    for Time { what, at_most, measured } in targets::polls(benches) {
+        let at_most = at_most.map_or_else(String::new, |most| most.to_string());
+        let measured = measured.map_or_else(|| NOT_MEASURED.to_owned(), |measured| format!("{measured:.1}"));
+        let _ = writeln!(page, "| {what} | {at_most} | {measured} |");
     }
     page.push_str("\n## Runs\n\n| program | CPU seconds | wall seconds | MB per CPU second |\n|---|---:|---:|---:|\n");
     for (name, taken) in runs {

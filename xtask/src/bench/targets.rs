@@ -33,28 +33,34 @@ pub(super) fn ratios(runs: &Runs, benches: &Benches) -> Vec<Ratio> {
         ratio("whole process, `trust` / orjson", 13.0, 18.0, cpu(Name::Trust, Name::Orjson)),
         ratio("whole process, `strict-output` / `trust`", 0.75, 0.9, cpu(Name::StrictOutput, Name::Trust)),
         ratio(
+            "in memory, mixed file, `strict-output` / `trust`",
+            0.75,
+            0.9,
+            bench("filter/mixed_file/StrictOutput", "filter/mixed_file/Trust"),
+        ),
+        ratio(
             "in memory, `strict-all` / serde_json's `IgnoredAny`",
             0.8,
             1.5,
             bench("filter/mixed_file/StrictAll", "json/serde_json_ignored_any"),
         ),
         ratio(
-            "in memory, mixed file / split into lines",
+            "in memory, mixed file, `trust` / split into lines",
             0.33,
             0.5,
-            bench("filter/mixed_file/StrictOutput", "filter/split"),
+            bench("filter/mixed_file/Trust", "filter/split"),
         ),
         ratio(
-            "in memory, file of Observations / split into lines",
+            "in memory, file of Observations, `trust` / split into lines",
             0.22,
             0.3,
-            bench("filter/observations/StrictOutput", "filter/split"),
+            bench("filter/observations/Trust", "filter/split"),
         ),
         ratio(
-            "in memory, plain `$export` / split into lines and copy",
+            "in memory, plain `$export`, `trust` / split into lines and copy",
             0.4,
             0.6,
-            bench("filter/everything/StrictOutput", "filter/split_and_copy"),
+            bench("filter/everything/Trust", "filter/split_and_copy"),
         ),
         ratio("without start-up, component / native", 0.7, 0.9, by_growth(runs)),
         ratio("whole process, component / native", 0.5, 0.8, cpu(Name::Component, Name::StrictOutput)),
@@ -62,6 +68,49 @@ pub(super) fn ratios(runs: &Runs, benches: &Benches) -> Vec<Ratio> {
         ratio("in memory, 10^5 patients / 1", 0.65, 0.9, bench("filter/patients/100000", "filter/patients/1")),
         ratio("in memory, 10^6 patients / 1", 0.3, 0.6, bench("filter/patients/1000000", "filter/patients/1")),
         ratio("wall time, two threads over two files / one", 1.8, 1.95, wall(Name::TwoThreads, Name::OneThread)),
+    ]
+}
+
+/// How fast the writer is by itself, with its names on the page.
+pub(super) fn speeds(benches: &Benches) -> Vec<(&'static str, Option<f64>)> {
+    let named = [
+        ("split into lines", "filter/split"),
+        ("split into lines and copy", "filter/split_and_copy"),
+        ("mixed file, `trust`", "filter/mixed_file/Trust"),
+        ("mixed file, `strict-output`", "filter/mixed_file/StrictOutput"),
+        ("mixed file, `strict-all`", "filter/mixed_file/StrictAll"),
+        ("file of Observations, `trust`", "filter/observations/Trust"),
+        ("file of Observations, `strict-output`", "filter/observations/StrictOutput"),
+        ("plain `$export`, `trust`", "filter/everything/Trust"),
+        ("plain `$export`, `strict-output`", "filter/everything/StrictOutput"),
+        ("plain `$export` with SHA-256", "writer/writer_system_sha256"),
+        ("serde_json's `IgnoredAny`", "json/serde_json_ignored_any"),
+    ];
+    named.into_iter().map(|(shown, bench)| (shown, benches.speed(bench))).collect()
+}
+
+/// A figure of the page in microseconds: the lower the better.
+pub(super) struct Time {
+    pub(super) what: &'static str,
+    pub(super) at_most: Option<f64>,
+    pub(super) measured: Option<f64>,
+}
+
+/// What a poll costs.
+pub(super) fn polls(benches: &Benches) -> Vec<Time> {
+    let micros = |bench: &str| benches.seconds(bench).map(|seconds| seconds * 1e6);
+    let above = |bench: &str, base: &str| Some(micros(bench)? - micros(base)?);
+    let time = |what, at_most, measured| Time { what, at_most, measured };
+    vec![
+        time("native, no file yet", None, micros("job/poll/0")),
+        time("native, 10,000 files", Some(5.0), micros("job/poll/10000")),
+        time("component, an empty call", None, micros("poll/component_empty_call")),
+        time(
+            "component, 10,000 files, above an empty call",
+            Some(30.0),
+            above("poll/component_poll/10000", "poll/component_empty_call"),
+        ),
+        time("component, a new instance", None, micros("poll/component_instance")),
     ]
 }
 
