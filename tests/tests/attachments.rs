@@ -5,8 +5,9 @@ use std::thread;
 use ehi_tests::{
     requirement,
     server::{Server, data},
+    tokens::tokens,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const DATA: &str = r#"{"resourceType":"Group","id":"g1","type":"person","actual":true,"member":[{"entity":{"reference":"Patient/p1"}}]}
 {"resourceType":"Patient","id":"p1","photo":[{"contentType":"image/png","url":"Binary/photo"}]}
@@ -33,7 +34,7 @@ fn the_urls_of_attachments_can_be_followed() {
     let data = data(&[("all.ndjson", DATA)]);
     let server = Server::start(data.path(), &[]);
     let (location, manifest) = server.export("Group/g1/$export");
-    assert_eq!((&manifest["requiresAccessToken"], &manifest["error"]), (&false.into(), &serde_json::json!([])));
+    assert_eq!((&manifest["requiresAccessToken"], &manifest["error"]), (&false.into(), &json!([])));
     let lines = server.lines(&manifest, "output");
     let photo = &attachments(&lines, "Patient", "/photo")[0];
     let url = photo["url"].as_str().unwrap();
@@ -55,7 +56,7 @@ fn the_urls_of_attachments_can_be_followed() {
     let page = server.get(&server.target_of(forms[0]["url"].as_str().unwrap()));
     assert_eq!((page.status, page.body.as_slice()), (200, b"<script>".as_slice()));
     assert_eq!(page.header("content-type"), Some("application/octet-stream"), "nothing a browser would run");
-    assert_eq!(forms[1], serde_json::json!({"contentType":"text/plain","data":"aGkK"}));
+    assert_eq!(forms[1], json!({"contentType":"text/plain","data":"aGkK"}));
     assert_eq!(forms[2]["url"], "https://other.example/fhir/Binary/page");
     for attachment in forms.iter().chain([photo]) {
         assert!(attachment["contentType"].is_string());
@@ -63,6 +64,25 @@ fn the_urls_of_attachments_can_be_followed() {
     }
     assert!(manifest["output"].as_array().unwrap().iter().all(|item| item["type"].is_string()), "none is listed");
     requirement!(server, "BD-ATT-01", "BD-ATT-02", "BD-ATT-04", "BD-ATT-05");
+}
+
+#[test]
+fn the_token_that_opens_the_files_opens_attachments() {
+    let data = data(&[("all.ndjson", DATA)]);
+    let tokens =
+        tokens(&[("app", json!({ "scopes": ["system/*.rs"] })), ("stranger", json!({ "scopes": ["system/*.rs"] }))]);
+    let server = Server::start_with_tokens(data.path(), tokens.path(), None, &[]);
+    server.bear("app");
+    let (_, manifest) = server.export("Group/g1/$export");
+    assert_eq!(manifest["requiresAccessToken"], true);
+    let photo = &attachments(&server.lines(&manifest, "output"), "Patient", "/photo")[0];
+    let target = server.target_of(photo["url"].as_str().unwrap());
+    assert_eq!(server.get(&target).status, 200);
+    server.bear("stranger");
+    assert_eq!(server.get(&target).status, 404);
+    server.bear_none();
+    assert_eq!(server.get(&target).status, 401);
+    requirement!(server, "BD-ATT-03");
 }
 
 #[test]

@@ -100,6 +100,23 @@ fn a_patient_gets_the_own_record() {
 }
 
 #[test]
+fn documents_stand_beside_resources_and_their_formats_are_documented() {
+    let scan = r#"{"resourceType":"Binary","id":"scan","contentType":"image/png","securityContext":{"reference":"Patient/p1"},"data":"iVBORw0KGgo="}"#;
+    let data = data(&[("a.ndjson", &[patient("p1"), observation("o1", "p1"), scan.to_owned()].join("\n"))]);
+    let (server, _people, _settings) = server(&data, false, &[]);
+    server.bear("app");
+    let accepted = post(&server, TARGET, &[("Prefer", "respond-async")]);
+    let location = server.target_of(accepted.header("content-location").unwrap());
+    let manifest = server.poll(&location).json();
+    let types: Vec<&str> =
+        manifest["output"].as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["DocumentReference", "Observation", "Patient"]);
+    assert_eq!(server.lines(&manifest, "output").len(), 3);
+    assert_eq!(manifest["extension"]["ehiDocumentationUrl"], "https://ehr.example/formats");
+    requirement!(server, "EHI-MAN-02", "EHI-KICK-04");
+}
+
+#[test]
 fn the_scope_of_the_operation_is_needed_and_is_bound_to_the_patient() {
     let data = records();
     let (server, _people, _settings) = server(&data, false, &["--jobs", "20"]);

@@ -121,6 +121,25 @@ fn harm_that_passes_costs_nothing_but_time() {
 }
 
 #[test]
+fn what_stands_between_may_answer_in_its_own_way() {
+    let data = ward();
+    let server = Server::start(data.path(), &[]);
+    let proxy = Proxy::start(&server, |seen, reply| {
+        if seen.before == 0 && seen.method == "GET" && !seen.target.contains("$export") {
+            reply.status = 502;
+            reply.headers.retain(|(name, _)| name != "content-type" && name != "content-length");
+            reply.headers.push(("content-type".into(), "text/html".into()));
+            reply.body = b"<html><h1>Bad Gateway</h1></html>".to_vec();
+        }
+        Harm::None
+    });
+    let out = TempDir::new().unwrap();
+    let fetched = fetch(&proxy.base, out.path(), &[]);
+    assert_eq!(fetched.status.code(), Some(0), "{}", stderr(&fetched));
+    requirement!(server, "BD-STAT-15");
+}
+
+#[test]
 fn what_is_not_as_the_manifest_says_is_found() {
     let data = ward();
     let server = Server::start(data.path(), &[]);

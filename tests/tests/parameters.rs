@@ -4,6 +4,7 @@ use ehi_tests::{
     records::{folder, names, parse, resource, set, updated, ward},
     requirement,
     server::{Server, sample},
+    tokens::settings,
 };
 use serde_json::{Value, json};
 
@@ -70,6 +71,21 @@ fn types_outside_the_patient_compartment_are_refused_at_its_levels() {
     let (_, manifest) = server.finish(&server.get_leniently("Patient/$export?_type=Practitioner"));
     assert_eq!(manifest["output"], json!([]));
     requirement!(server, "BD-TYPE-04");
+}
+
+#[test]
+fn what_the_deployment_does_not_support_is_refused_by_name() {
+    let data = ward();
+    let settings = settings(&json!({ "unsupportedParameters": ["_type", "_typeFilter"] }));
+    let server = Server::start(data.path(), &["--config", settings.path().to_str().unwrap()]);
+    for target in ["$export?_type=Patient", "$export?_typeFilter=Patient%3Factive%3Dtrue"] {
+        // What narrows an export is not ignored for anybody.
+        for reply in [server.get(target), server.get_leniently(target)] {
+            assert_eq!(reply.status, 400, "{target}");
+            assert!(reply.outcome()[0]["diagnostics"].as_str().unwrap().contains("is not supported"));
+        }
+    }
+    requirement!(server, "BD-TYPE-03", "BD-TF-01");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     Definitions, Edition,
     access::{Roles, SignedUrls},
     job::{JobId, StepsConfig},
-    kick_off::Operation,
+    kick_off::{Operation, is_parameter},
     plan::Supporting,
     search::SearchParameterSet,
 };
@@ -96,6 +96,9 @@ pub struct EndpointConfig {
     /// Parameters of the deployment's own, by name; what they mean is for its data source to know.
     #[serde(default)]
     pub vendor_parameters: BTreeMap<String, VendorParameter>,
+    /// Parameters of `$export` that this deployment does not support, such as `_typeFilter` (BD-TF-01).
+    #[serde(default)]
+    pub unsupported_parameters: BTreeSet<String>,
     /// Which resources outside the Patient compartment accompany those inside that refer to them (BD-TYPE-05).
     #[serde(default)]
     pub supporting: Supporting,
@@ -211,6 +214,7 @@ impl EndpointConfig {
             smart: None,
             steps: StepsConfig::default(),
             vendor_parameters: BTreeMap::new(),
+            unsupported_parameters: BTreeSet::new(),
             supporting: Supporting::default(),
             undated_included: default_undated_included(),
             withheld_labels: BTreeSet::new(),
@@ -289,6 +293,8 @@ impl EndpointConfig {
             "`runSeconds` must be at least 1"
         } else if self.withheld_labels.iter().any(|label| !label.contains('|')) {
             "each of `withheldLabels` must be `system|code`"
+        } else if !self.unsupported_parameters.iter().all(|name| is_parameter(name) && name != "_outputFormat") {
+            "each of `unsupportedParameters` must be a parameter of `$export` other than `_outputFormat`"
         } else if self.published.is_empty() {
             "`published` must be a date"
         } else {
@@ -367,6 +373,8 @@ mod tests {
             r#"{"baseUrl":"https:///fhir","auth":"bearer"}"#,
             r#"{"baseUrl":"https://ehr.example/fhir?x","auth":"none"}"#,
             r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","jobsPerClientMax":0}"#,
+            r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","unsupportedParameters":["_typeFilters"]}"#,
+            r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","unsupportedParameters":["_outputFormat"]}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

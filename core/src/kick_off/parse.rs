@@ -37,6 +37,7 @@ pub(crate) struct Reader<'d> {
     pub(super) base_url: &'d str,
     operation: Operation,
     vendor: &'d BTreeMap<String, VendorParameter>,
+    unsupported: &'d BTreeSet<String>,
     lenient: bool,
     problems: Vec<Issue>,
     notices: Vec<Issue>,
@@ -49,10 +50,17 @@ impl<'d> Reader<'d> {
         operation: Operation,
         request: &Request<'_>,
     ) -> Self {
-        let (edition, vendor) = (config.edition, &config.vendor_parameters);
-        let lenient = Prefer::of(request).handling == Some(Handling::Lenient);
-        let base_url = config.base_url.as_str();
-        Self { edition, definitions, base_url, operation, vendor, lenient, problems: Vec::new(), notices: Vec::new() }
+        Self {
+            edition: config.edition,
+            definitions,
+            base_url: config.base_url.as_str(),
+            operation,
+            vendor: &config.vendor_parameters,
+            unsupported: &config.unsupported_parameters,
+            lenient: Prefer::of(request).handling == Some(Handling::Lenient),
+            problems: Vec::new(),
+            notices: Vec::new(),
+        }
     }
 
     /// The deployment's own parameter of that name, if it is one of this operation.
@@ -143,13 +151,19 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
         return reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(shown(name)));
     }
     let Some(parameter) = parameter::find(name) else {
-        let supported = parameter::supported_names();
+        let supported = parameter::supported_names(reader.unsupported);
         let diagnostics = format!("unknown parameter `{}`; supported are {supported}", shown(name));
         return reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(shown(name)));
     };
     if values.len() > 1 && !parameter.repeats {
         let diagnostics = format!("`{name}` may be given once");
         return reader.problem(Issue::error(IssueCode::Value, diagnostics).about(name));
+    }
+    if reader.unsupported.contains(name) {
+        let diagnostics = format!("`{name}` is not supported by this server");
+        let issue = Issue::error(IssueCode::NotSupported, diagnostics).about(name);
+        // To ignore what narrows an export would export what was not asked for.
+        return if parameter.narrows { reader.problem(issue) } else { reader.tolerable(issue) };
     }
     match parameter.support {
         Support::Ignorable => {
