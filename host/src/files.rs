@@ -7,10 +7,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart, local::LocalFileSystem,
-    path::Path as Key,
+    ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart, local::LocalFileSystem, path::Path as Key,
 };
 
 /// Where output files go, and under which keys.
@@ -73,15 +72,25 @@ impl Files {
         Ok(WriteMultipart::new_with_chunk_size(upload, CHUNK_BYTES))
     }
 
-    /// The bytes of a file, or a part of them.
+    /// The bytes of a file, or a part of them: some at a time, and the next while those are sent.
     pub async fn read(
         &self,
         key: &str,
         range: Option<(u64, u64)>,
     ) -> Result<impl futures::Stream<Item = object_store::Result<Bytes>> + Send + 'static> {
-        let options =
-            GetOptions { range: range.map(|(from, to)| GetRange::Bounded(from..to)), ..GetOptions::default() };
-        Ok(self.store.get_opts(&Key::parse(key)?, options).await?.into_stream())
+        let key = Key::parse(key)?;
+        let (from, to) = match range {
+            Some(range) => range,
+            // Also finds out that the file is there, before anything is answered.
+            None => (0, self.store.head(&key).await?.size),
+        };
+        let parts = stream::iter((from..to).step_by(READ_BYTES));
+        let store = Arc::clone(&self.store);
+        let read = move |at: u64| {
+            let (store, key) = (Arc::clone(&store), key.clone());
+            async move { store.get_range(&key, at..to.min(at + READ_BYTES as u64)).await }
+        };
+        Ok(parts.map(read).buffered(READS_AT_ONCE))
     }
 
     /// Removes everything of a job, by listing it: a file that was never published is patient data too.
@@ -109,6 +118,10 @@ impl Files {
 fn population_key(job: &str) -> Key {
     Key::from_iter([job, "population"])
 }
+
+/// Enough that what it takes to ask for it does not matter; each download holds as much, and once more.
+const READ_BYTES: usize = 512 << 10;
+const READS_AT_ONCE: usize = 2;
 
 /// Every open file may hold this much; there are at most as many open as there are resource types.
 const CHUNK_BYTES: usize = 128 << 10;

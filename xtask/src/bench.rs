@@ -8,6 +8,7 @@ mod inputs;
 mod page;
 mod programs;
 mod targets;
+mod transfer;
 
 use std::fs;
 
@@ -39,7 +40,8 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     // First what is still to be compiled, so that nothing else goes on while programs run.
     let benches = Benches::run(workspace)?;
     let runs = programs.measure(args.rounds)?;
-    let page = page::write(&Machine::this(), args.rounds, &runs, &benches, &programs.versions());
+    let transfer = transfer::measure(workspace, &inputs.large, args.rounds)?;
+    let page = page::write(&Machine::this(), args.rounds, &runs, &benches, &transfer, &programs.versions());
     println!("{page}");
     if args.print {
         return Ok(());

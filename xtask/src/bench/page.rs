@@ -7,6 +7,7 @@ use super::{
     inputs::LARGE_BYTES,
     programs::{Name, Runs},
     targets::{self, Memory, Ratio, Time},
+    transfer::Transfer,
 };
 
 /// What it was measured on.
@@ -27,14 +28,21 @@ impl Machine {
 }
 
 /// The page.
-pub(super) fn write(machine: &Machine, rounds: u32, runs: &Runs, benches: &Benches, versions: &[String]) -> String {
+pub(super) fn write(
+    machine: &Machine,
+    rounds: u32,
+    runs: &Runs,
+    benches: &Benches,
+    transfer: &Transfer,
+    versions: &[String],
+) -> String {
     let Machine { model, cores } = machine;
     let mut page = PREFACE.to_owned();
     // Writing to a string cannot fail.
     let _ = writeln!(page, "Measured on {model}, {cores} cores, {rounds} rounds; beside {}.\n", versions.join(", "));
     page.push_str("## Ratios\n\nHow many times as fast the first is as the second.\n\n");
     page.push_str("| | at least | hoped | measured | |\n|---|---:|---:|---:|---|\n");
-    for ratio in targets::ratios(runs, benches) {
+    for ratio in targets::ratios(runs, benches, transfer) {
         page.push_str(&ratio_row(&ratio));
     }
     page.push_str(
@@ -58,6 +66,13 @@ pub(super) fn write(machine: &Machine, rounds: u32, runs: &Runs, benches: &Bench
         let measured = measured.map_or_else(|| NOT_MEASURED.to_owned(), |measured| format!("{measured:.1}"));
         let _ = writeln!(page, "| {what} | {at_most} | {measured} |");
     }
+    let Transfer { bytes, curl_seconds, fetch_seconds } = transfer;
+    let _ = writeln!(
+        page,
+        "\n## Transfer\n\n{:.0} MB of output files from `ehi serve` on loopback: curl, one after the other, unchecked, {curl_seconds:.2} s; \
+         `ehi fetch`, each line checked, {fetch_seconds:.2} s.",
+        *bytes as f64 / 1e6
+    );
     page.push_str("\n## Runs\n\n| program | CPU seconds | wall seconds | MB per CPU second |\n|---|---:|---:|---:|\n");
     for (name, taken) in runs {
         let (cpu, wall) = (taken.cpu_seconds, taken.wall_seconds);

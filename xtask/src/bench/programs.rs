@@ -196,7 +196,7 @@ fn lines(path: &Path) -> Result<usize> {
     Ok(bytes.iter().filter(|byte| **byte == b'\n').count())
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

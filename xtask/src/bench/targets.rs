@@ -3,6 +3,7 @@
 use super::{
     divan::Benches,
     programs::{Name, Runs, Taken},
+    transfer::Transfer,
 };
 
 /// A figure of the page: the higher the better.
@@ -21,7 +22,7 @@ pub(super) struct Memory {
 }
 
 /// How many times faster the one is than the other.
-pub(super) fn ratios(runs: &Runs, benches: &Benches) -> Vec<Ratio> {
+pub(super) fn ratios(runs: &Runs, benches: &Benches, transfer: &Transfer) -> Vec<Ratio> {
     let cpu = |fast: Name, slow: Name| Some(runs.get(&slow)?.cpu_seconds / runs.get(&fast)?.cpu_seconds);
     let wall = |fast: Name, slow: Name| Some(runs.get(&slow)?.wall_seconds / runs.get(&fast)?.wall_seconds);
     let bench = |fast: &str, slow: &str| benches.ratio(fast, slow);
@@ -67,6 +68,7 @@ pub(super) fn ratios(runs: &Runs, benches: &Benches) -> Vec<Ratio> {
         ratio("in memory, 1,000 clauses / 1", 0.85, 0.95, bench("filter/alternatives/1000", "filter/alternatives/1")),
         ratio("in memory, 10^5 patients / 1", 0.65, 0.9, bench("filter/patients/100000", "filter/patients/1")),
         ratio("in memory, 10^6 patients / 1", 0.3, 0.6, bench("filter/patients/1000000", "filter/patients/1")),
+        ratio("wall time, `ehi fetch` / curl", 0.6, 1.0, Some(transfer.curl_seconds / transfer.fetch_seconds)),
         ratio("wall time, two threads over two files / one", 1.8, 1.95, wall(Name::TwoThreads, Name::OneThread)),
     ]
 }
