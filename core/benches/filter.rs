@@ -48,6 +48,16 @@ fn split_and_copy(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// What a JSON library takes to say that all lines are valid.
+#[divan::bench(sample_count = 10)]
+fn ignored_any(bencher: Bencher<'_, '_>) {
+    let input = mixed();
+    bencher.counter(BytesCount::of_slice(input)).bench_local(|| {
+        let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice::<serde::de::IgnoredAny>(line).unwrap()).count()
+    });
+}
+
 #[divan::bench(args = MODES, sample_count = 30)]
 fn mixed_file(bencher: Bencher<'_, '_>, mode: Validation) {
     export(bencher, mixed(), &question([QUESTION.to_owned()]), None, mode);

@@ -43,7 +43,7 @@ pub(super) fn ratios(runs: &Runs, benches: &Benches, transfer: &Transfer) -> Vec
             "in memory, `strict-all` / serde_json's `IgnoredAny`",
             0.8,
             1.5,
-            bench("filter/mixed_file/StrictAll", "json/serde_json_ignored_any"),
+            bench("filter/mixed_file/StrictAll", "filter/ignored_any"),
         ),
         ratio(
             "in memory, mixed file, `trust` / split into lines",
@@ -86,7 +86,7 @@ pub(super) fn speeds(benches: &Benches) -> Vec<(&'static str, Option<f64>)> {
         ("plain `$export`, `trust`", "filter/everything/Trust"),
         ("plain `$export`, `strict-output`", "filter/everything/StrictOutput"),
         ("plain `$export` with SHA-256", "writer/writer_system_sha256"),
-        ("serde_json's `IgnoredAny`", "json/serde_json_ignored_any"),
+        ("serde_json's `IgnoredAny`", "filter/ignored_any"),
     ];
     named.into_iter().map(|(shown, bench)| (shown, benches.speed(bench))).collect()
 }
