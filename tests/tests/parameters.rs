@@ -82,7 +82,7 @@ fn what_the_deployment_does_not_support_is_refused_by_name() {
         // What narrows an export is not ignored for anybody.
         for reply in [server.get(target), server.get_leniently(target)] {
             assert_eq!(reply.status, 400, "{target}");
-            assert!(reply.outcome()[0]["diagnostics"].as_str().unwrap().contains("is not supported"));
+            assert!(reply.outcome().contains("is not supported"), "{target}");
         }
     }
     requirement!(server, "BD-TYPE-03", "BD-TF-01");

@@ -24,6 +24,7 @@ use super::{
     blocks::PatientBlocks,
     catalogue::{Catalogue, Filing, TO_THE_END},
     scan, tombstone,
+    value_set::ValueSet,
 };
 use crate::clock;
 
@@ -211,6 +212,17 @@ impl Source for Folder {
             tracing::warn!(others, "a group has members that are no patients of this server; they are not exported");
         }
         Ok(population.seal())
+    }
+
+    fn value_set(&self, canonical: &str, now: Timestamp) -> Result<Option<Vec<String>>> {
+        let UpToDate { catalogue, .. } = self.up_to_date()?;
+        let mut found = Vec::new();
+        scan::each(&catalogue, &self.path, "ValueSet", now, &mut |_, line| {
+            found.extend(ValueSet::read(line).filter(|value_set| value_set.is(canonical)));
+            Ok(())
+        })?;
+        // Of several versions none is the one that was meant.
+        Ok(if let [one] = found.as_slice() { one.codes() } else { None })
     }
 
     fn has_any_of(&self, resource_types: &BTreeSet<ResourceType>) -> Result<bool> {

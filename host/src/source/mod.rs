@@ -5,6 +5,7 @@ mod catalogue;
 mod folder;
 mod scan;
 mod tombstone;
+mod value_set;
 mod version;
 
 use std::collections::BTreeSet;
@@ -44,6 +45,10 @@ pub trait Source: Send + Sync {
     /// The resources that a look-up asks for, as they are now. Where it asks about access, only those whose ids are among
     /// `accessible`.
     fn look_up(&self, look_up: &LookUp, accessible: &BTreeSet<String>, now: Timestamp) -> Result<Found>;
+
+    /// All codes of the ValueSet of that canonical (`url` or `url|version`) now, each as `system|code`; nothing if there is no
+    /// such ValueSet, or more than one, or if its codes are not known.
+    fn value_set(&self, canonical: &str, now: Timestamp) -> Result<Option<Vec<String>>>;
 
     /// Whether any of the data is of one of those types. May say yes where it would take long to tell.
     fn has_any_of(&self, resource_types: &BTreeSet<ResourceType>) -> Result<bool>;
