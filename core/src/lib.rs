@@ -64,6 +64,7 @@
 //! ```
 
 mod calendar;
+mod chain;
 mod definitions;
 mod edition;
 mod hash;

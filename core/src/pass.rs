@@ -51,6 +51,8 @@ pub enum Collection {
     SecurityContextsFound,
     /// `Binary/id` of what the Attachments of exported resources lead to.
     Attachments,
+    /// `Type/id` of what meets the question of that number in the plan's list of chains, and may be asked about.
+    Chained(u32),
 }
 
 /// One part of the data, to be gone through for one pass.
@@ -68,13 +70,22 @@ pub struct PartitionTask {
 }
 
 /// A set that must be there before a pass begins.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SetWanted {
     /// Made by a collecting pass over all partitions, which is given the sets before it in the list.
     Collected(Collection),
     /// What the embedder knows of consent: see [`Set`](crate::sets::Set) for its keys.
     Vetoes,
+    /// The expansion of the ValueSet of that canonical, `url` or `url|version`: one that the kick-off was told is known.
+    ValueSet(String),
+}
+
+/// The name alone: a canonical is what some client wrote.
+impl fmt::Debug for SetWanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl SetWanted {
@@ -84,7 +95,7 @@ impl SetWanted {
             Self::Collected(collection) => {
                 Some(PartitionTask { pass: Pass::Collect(*collection), ..PartitionTask::default() })
             }
-            Self::Vetoes => None,
+            Self::Vetoes | Self::ValueSet(_) => None,
         }
     }
 
@@ -99,7 +110,9 @@ impl SetWanted {
             Self::Collected(Collection::SecurityContexts) => "securityContexts",
             Self::Collected(Collection::SecurityContextsFound) => "securityContextsFound",
             Self::Collected(Collection::Attachments) => "attachments",
+            Self::Collected(Collection::Chained(_)) => "chained",
             Self::Vetoes => "vetoes",
+            Self::ValueSet(_) => "valueSet",
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::{
     time::Timestamp,
 };
 
+pub use crate::chain::Chain;
+
 /// What an accepted export takes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,6 +42,12 @@ pub struct ExportPlan {
     /// `_typeFilter` queries, and those of the grant; a type with queries exports what meets one of them.
     #[serde(default)]
     pub type_filters: Vec<String>,
+    /// The canonicals of the ValueSets that `type_filters` and `chains` ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub value_sets: Vec<String>,
+    /// What `type_filters` ask about resources that exported ones refer to. One that another asks for stands before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<Chain>,
     /// The rows of those search parameters of `type_filters` that this program does not know by itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub search_parameters: String,
@@ -218,7 +226,7 @@ impl Organize {
 
 impl ExportPlan {
     pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, grant: Grant) -> Self {
-        let Grant { types, type_filters, granted_filters, .. } = grant;
+        let Grant { types, type_filters, granted_filters, value_sets, chains, .. } = grant;
         Self {
             operation: kick_off.operation,
             documentation_url: config
@@ -231,6 +239,8 @@ impl ExportPlan {
             patients_listed: false,
             types: types.without(&kick_off.withheld),
             type_filters,
+            value_sets,
+            chains,
             search_parameters: String::new(),
             since: kick_off.since,
             until: kick_off.until,
@@ -279,17 +289,23 @@ impl ExportPlan {
 
     /// The sets that a pass needs, in the order in which they are made.
     pub fn sets(&self, pass: Pass) -> Vec<SetWanted> {
-        let vetoes = self.vetoes.then_some(SetWanted::Vetoes);
+        let known = self.vetoes.then_some(SetWanted::Vetoes).into_iter();
+        let known = known.chain(self.value_sets.iter().cloned().map(SetWanted::ValueSet));
+        let chains = (0..).zip(&self.chains).map(|(number, _)| SetWanted::Collected(Collection::Chained(number)));
+        // Every pass that judges by the queries is given what they ask for.
+        let asked = known.chain(chains);
         let collected: &[(Collection, bool)] = match pass {
             // A collecting pass is given what comes before its own.
             Pass::Collect(collection) => {
                 let own = SetWanted::Collected(collection);
                 let of_passes = [Pass::Context, Pass::Binaries, Pass::Attachments].map(|pass| self.sets(pass));
                 let list = of_passes.into_iter().find(|sets| sets.contains(&own));
-                let list = list.unwrap_or_else(|| vetoes.into_iter().collect());
+                let list = list.unwrap_or_else(|| asked.collect());
                 return list.into_iter().take_while(|set| *set != own).collect();
             }
-            Pass::Main | Pass::Deleted => &[],
+            // Of what is gone no query can be asked.
+            Pass::Deleted => return self.vetoes.then_some(SetWanted::Vetoes).into_iter().collect(),
+            Pass::Main => &[],
             Pass::Context => {
                 let (supporting, provenance) = (self.has_supporting(), self.has_context_provenance());
                 &[
@@ -308,7 +324,7 @@ impl ExportPlan {
             ],
         };
         let wanted = collected.iter().filter(|(_, wanted)| *wanted).map(|(set, _)| SetWanted::Collected(*set));
-        vetoes.into_iter().chain(wanted).collect()
+        asked.chain(wanted).collect()
     }
 
     /// The types without any of which a pass writes or finds nothing, if there are such: data without these need not be
@@ -329,6 +345,10 @@ impl ExportPlan {
             | Pass::Collect(
                 Collection::SecurityContexts | Collection::SecurityContextsFound | Collection::Attachments,
             ) => Some(types(&|name| name == "Binary")),
+            Pass::Collect(Collection::Chained(number)) => {
+                let asked = self.of_chain(number).map(|plan| plan.types);
+                Some(types(&|name| asked.as_ref().is_some_and(|types| types.has(name))))
+            }
             Pass::Main | Pass::Deleted | Pass::Collect(_) => None,
         }
     }
@@ -337,6 +357,24 @@ impl ExportPlan {
     pub(crate) fn of_main_pass(&self) -> Self {
         let left = self.definitions().resource_type("Provenance").filter(|_| self.has_context_provenance());
         Self { types: self.types.clone().without(&left.into_iter().collect()), ..self.clone() }
+    }
+
+    /// The plan of those resources that meet the question of a chain and may be asked about: in any state in which they
+    /// are, and of the export's patients if their type can be a patient's at all.
+    pub(crate) fn of_chain(&self, number: u32) -> Option<Self> {
+        let chain = usize::try_from(number).ok().and_then(|number| self.chains.get(number))?;
+        let resource_type = self.definitions().resource_type(chain.resource_type())?;
+        let name = resource_type.as_str();
+        let is_of_patients = name == "Patient" || self.definitions().in_patient_compartment(name);
+        Some(Self {
+            level: if is_of_patients { self.level.clone() } else { Level::System },
+            types: TypeSelection::Only([resource_type].into()),
+            type_filters: chain.queries().to_vec(),
+            since: None,
+            until: None,
+            undated_included: true,
+            ..self.clone()
+        })
     }
 
     /// Whether some patients are part of the export and others are not.
@@ -396,7 +434,8 @@ impl ExportPlan {
             let is_of =
                 |query: &str| matches!(base, "DomainResource" | "Resource") || query.split('?').next() == Some(base);
             // A name that only holds the code costs a row too many.
-            self.type_filters.iter().any(|query| is_of(query) && query.contains(code))
+            let chained = self.chains.iter().flat_map(Chain::queries);
+            self.type_filters.iter().chain(chained).any(|query| is_of(query) && query.contains(code))
         };
         let used: Vec<&str> = added.lines().filter(is_used).collect();
         let is_known = |row: &&str| Definitions::US_CORE_SEARCH_PARAMETERS.lines().any(|known| known == *row);

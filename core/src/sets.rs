@@ -13,6 +13,9 @@ use crate::{
 ///
 /// - `Type/id`: that resource is left out; of a Patient, everything in the compartment too;
 /// - `Patient/id#system|code`: what is in that patient's compartment and carries that security label is left out.
+///
+/// The texts of a ValueSet are its codes, each as `system|code`, exactly as resources write them: `a` is not `A`. A set that
+/// was made of them also knows each code alone, for elements of type `code`, whose system their definition fixes.
 #[derive(Clone, Debug)]
 pub struct Set<'s> {
     wanted: SetWanted,
@@ -71,7 +74,7 @@ impl fmt::Debug for SetBuilder {
 }
 
 impl SetBuilder {
-    /// A builder of at most so many texts.
+    /// A builder of at most so many texts. A code of a ValueSet is two.
     pub fn new(wanted: SetWanted, texts_max: usize) -> Self {
         Self {
             wanted,
@@ -130,8 +133,18 @@ impl SetBuilder {
 
     fn add(&mut self, line: &[u8]) -> Result<(), SetError> {
         let text = std::str::from_utf8(line).map_err(|_| SetError(TextsError::Malformed))?;
-        if self.texts.len() + self.latest.len() >= self.texts_max {
+        let is_code = matches!(self.wanted, SetWanted::ValueSet(_));
+        let room = if is_code { 2 } else { 1 };
+        if self.texts.len() + self.latest.len() + room > self.texts_max {
             return Err(SetError(TextsError::TooMany { limit: self.texts_max }));
+        }
+        if is_code {
+            let (system, code) = text.split_once('|').ok_or(SetError(TextsError::Malformed))?;
+            if system.is_empty() || code.is_empty() {
+                return Err(SetError(TextsError::Malformed));
+            }
+            // No system is empty, so this is no other code.
+            self.texts.push(&format!("|{code}")).map_err(SetError)?;
         }
         if self.wanted == SetWanted::Collected(Collection::LatestProvenance) {
             let mut columns = text.split('\t');
@@ -200,6 +213,22 @@ mod tests {
         let block = block(&wanted, &found);
         let set = Set::load(wanted, &block).unwrap();
         assert!(set.contains("Provenance/y") && set.contains("Provenance/x") && !set.contains("Provenance/z"));
+    }
+
+    #[test]
+    fn the_codes_of_a_value_set_are_known_with_their_systems_and_alone() {
+        let wanted = SetWanted::ValueSet("http://v".into());
+        let block = block(&wanted, &["http://s|a\nhttp://s|a|b\n"]);
+        let set = Set::load(wanted.clone(), &block).unwrap();
+        for held in ["http://s|a", "http://s|a|b", "|a", "|a|b"] {
+            assert!(set.contains(held), "{held}");
+        }
+        for other in ["a", "A", "|A", "http://t|a", "|b", "http://s|", "|"] {
+            assert!(!set.contains(other), "{other}");
+        }
+        for wrong in ["a\n", "|a\n", "http://s|\n", "\n"] {
+            assert!(SetBuilder::new(wanted.clone(), 10).push(wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Endpoint, Grant, forbidden, patients};
 use crate::{
-    Definitions, Edition, Refusal, ResourceType,
+    Refusal, ResourceType,
     access::{Coverage, Principal, Right, TypeGrant},
     kick_off::{Facts, KickOff, Level, Need, Operation},
     outcome::{Issue, IssueCode},
     plan::{Provenance, TypeSelection},
-    type_filter::{self, Query, TypeFilterSource},
 };
 
 impl Endpoint {
@@ -63,6 +62,10 @@ impl Endpoint {
                 }
             }
         }
+        if right != Right::Refused && !principal.may_export(&kick_off.level, roles).is_nothing() {
+            let urls: BTreeSet<_> = kick_off.value_sets.iter().map(|asked| &asked.url).collect();
+            needs.extend(urls.into_iter().map(|url| Need::ValueSet(url.clone())));
+        }
         needs.push(Need::ActiveJobs { client });
         needs
     }
@@ -113,8 +116,9 @@ impl Endpoint {
             _ => {}
         }
         let (patients, notices) = patients::listed(kick_off, facts)?;
+        let grant = self.answer_filters(Grant { patients, notices, ..grant }, kick_off, &scopes, facts)?;
         self.check_jobs(facts)?;
-        Ok(Grant { patients, notices, ..grant })
+        Ok(grant)
     }
 
     /// What the scopes cover of what was asked for.
@@ -150,12 +154,7 @@ impl Endpoint {
             return Err(nothing());
         }
         let binaries = scopes.covers("Binary");
-        let grant = Grant { binaries, ..Grant::whole(TypeSelection::Only(types), kick_off) };
-        if granted_filters.is_empty() {
-            return Ok(grant);
-        }
-        let type_filters = both(&kick_off.type_filters, &granted_filters, &definitions)?;
-        Ok(Grant { type_filters, granted_filters, ..grant })
+        Ok(Grant { binaries, granted_filters, ..Grant::whole(TypeSelection::Only(types), kick_off) })
     }
 
     /// EHI-AUTH-01, EHI-AUTH-02, EHI-AUTH-05: one patient's whole record, by the operation's own scope.
@@ -194,25 +193,6 @@ impl Endpoint {
         }
         Ok(())
     }
-}
-
-/// What was asked for and is granted: both must hold (SM-SCP-05).
-fn both(
-    asked: &[String],
-    granted: &BTreeMap<ResourceType, BTreeSet<String>>,
-    definitions: &Definitions<'_>,
-) -> Result<Vec<String>, Refusal> {
-    let refusal = |text: String| Refusal::new(400, Issue::error(IssueCode::TooCostly, text).about("_typeFilter"));
-    let read = |texts: &mut dyn Iterator<Item = &String>| -> Result<Vec<Query>, Refusal> {
-        let sources: Vec<_> = texts.map(|text| TypeFilterSource::Post(text)).collect();
-        // A query's own text is one value of the 3.0 grammar, whatever edition it came in. It was read before, so all that
-        // can be wrong is that there are too many.
-        let queries = type_filter::parse(&sources, Edition::Stu3, definitions);
-        queries.map_err(|_| refusal(String::from("there are too many queries in `_typeFilter` and the token together")))
-    };
-    let (asked, granted) = (read(&mut asked.iter())?, read(&mut granted.values().flatten())?);
-    let queries = type_filter::intersect(&asked, &granted).map_err(|error| refusal(error.to_string()))?;
-    Ok(queries.iter().map(ToString::to_string).collect())
 }
 
 fn absent(what: &str) -> Refusal {

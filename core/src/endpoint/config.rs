@@ -17,6 +17,7 @@ use crate::{
     kick_off::{Operation, is_parameter},
     plan::Supporting,
     search::SearchParameterSet,
+    type_filter::FilterSets,
 };
 
 /// What a deployment decides. Every member but `baseUrl` and `auth` has a default; unknown members are refused.
@@ -118,6 +119,9 @@ pub struct EndpointConfig {
     /// be evaluated makes the configuration unusable; `docs/search-parameters.md` says which can.
     #[serde(default)]
     pub search_parameters: Vec<Value>,
+    /// What `_typeFilter` may ask that one resource does not decide. Nothing, unless said here.
+    #[serde(default)]
+    pub filter_sets: FilterSets,
     /// What becomes of the URLs of Attachments.
     #[serde(default)]
     pub attachments: AttachmentPolicy,
@@ -221,6 +225,7 @@ impl EndpointConfig {
             vetoes: false,
             us_core_search_parameters: default_us_core(),
             search_parameters: Vec::new(),
+            filter_sets: FilterSets::default(),
             attachments: AttachmentPolicy::default(),
             published: default_published(),
         }

@@ -3,6 +3,7 @@
 mod authorize;
 mod capability;
 mod config;
+mod filter_sets;
 mod look_up;
 mod patients;
 mod route;
@@ -22,7 +23,7 @@ use crate::{
     job::{Job, JobId},
     kick_off::{Facts, KickOff},
     outcome::{Issue, IssueCode},
-    plan::{Attachments, ExportPlan, TypeSelection},
+    plan::{Attachments, Chain, ExportPlan, TypeSelection},
     time::Timestamp,
 };
 
@@ -60,6 +61,10 @@ pub struct Grant {
     /// The queries that were asked for, narrowed by those of the grant.
     pub(crate) type_filters: Vec<String>,
     pub(crate) granted_filters: BTreeMap<ResourceType, BTreeSet<String>>,
+    /// The ValueSets that the queries ask for.
+    pub(crate) value_sets: Vec<String>,
+    /// What the queries ask about other resources, within the grant.
+    pub(crate) chains: Vec<Chain>,
 }
 
 impl Grant {
@@ -73,6 +78,8 @@ impl Grant {
             binaries: true,
             type_filters,
             granted_filters: BTreeMap::new(),
+            value_sets: Vec::new(),
+            chains: Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Who may ask about a job. Judged anew with every request (BD-SEC-03, BD-SEC-04).
 
+use std::collections::BTreeSet;
+
 use super::Job;
 use crate::{
     Refusal, ResourceType,
@@ -91,18 +93,22 @@ impl Job {
         }
         let grant = principal.may_export(&plan.level, roles);
         // Of a type that was granted in part, a token covers no more than the same part or all of it.
-        let covers = |resource_type: &ResourceType| match plan.granted_filters.get(resource_type) {
-            Some(queries) => match grant.coverage(resource_type.as_str(), &plan.search_definitions()) {
+        let covers_part = |name: &str, granted: Option<&BTreeSet<String>>| match granted {
+            Some(queries) => match grant.coverage(name, &plan.search_definitions()) {
                 Coverage::Whole => true,
                 Coverage::Matching(own) => own.is_superset(queries),
                 Coverage::Nothing => false,
             },
-            None => grant.covers(resource_type.as_str()),
+            None => grant.covers(name),
         };
+        let covers =
+            |resource_type: &ResourceType| covers_part(resource_type.as_str(), plan.granted_filters.get(resource_type));
         let covered = match &plan.types {
             TypeSelection::All | TypeSelection::AllBut(_) => grant.is_everything(),
             TypeSelection::Only(types) => types.iter().all(covers),
         };
+        // What was selected by a chain tells of what it leads to.
+        let covered = covered && plan.chains.iter().all(|chain| covers_part(chain.resource_type(), chain.granted()));
         let covered = covered && (plan.provenance == Provenance::Unasked || grant.covers("Provenance"));
         // Under whatever type the contents of Binary resources come.
         let of_binaries = plan.has_binary_documents() || plan.attachments != Attachments::Link;

@@ -88,10 +88,14 @@ fn ehi(endpoint: &Endpoint) -> (Job, Response) {
 }
 
 fn poll(job: &mut Job, endpoint: &Endpoint, seconds: u64) -> Response {
+    poll_as(job, endpoint, seconds, &ehi_patient())
+}
+
+fn poll_as(job: &mut Job, endpoint: &Endpoint, seconds: u64, principal: &Principal) -> Response {
     let target = format!("/fhir/bulk/{}", job.id());
     let request = Request { method: "GET", target: &target, headers: &[], body: b"" };
     let account = &mut PollAccount::default();
-    job.handle_request(endpoint, &request, &ehi_patient(), account, at(seconds)).0
+    job.handle_request(endpoint, &request, principal, account, at(seconds)).0
 }
 
 fn header<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
@@ -175,6 +179,26 @@ fn an_ehi_export_waits_for_everyone_in_turn_and_says_for_whom() {
         job.steps_taken().iter().map(|taken| taken.name.as_str()).collect::<Vec<_>>(),
         ["contract", "fee", "review"]
     );
+}
+
+/// Whoever may read what a chain has selected may read what it asked about.
+#[test]
+fn a_token_covers_an_export_if_it_covers_what_its_chains_lead_to() {
+    let mut config = deployment();
+    config["filterSets"] = json!({ "chains": true });
+    let endpoint = endpoint(&config);
+    let target = "/fhir/$export?_type=Observation&_typeFilter=Observation%3Fsubject:Patient.name=x";
+    let whole = known(&["system/Observation.rs", "system/Patient.rs"], None);
+    let part = known(&["system/Observation.rs", "system/Patient.rs?gender=male"], None);
+    let more = known(&["system/Observation.rs", "system/Patient.rs?gender=male", "system/Patient.rs?name=a"], None);
+    let none = known(&["system/Observation.rs"], None);
+    let read = |principal: &Principal, others: [&Principal; 4]| {
+        let (mut job, _) = kick_off(&endpoint, "GET", target, "", principal).unwrap();
+        others.map(|other| poll_as(&mut job, &endpoint, 1, other).status)
+    };
+    assert_eq!(read(&whole, [&whole, &part, &more, &none]), [202, 403, 403, 403]);
+    assert_eq!(read(&part, [&whole, &part, &more, &none]), [202, 202, 202, 403]);
+    assert_eq!(kick_off(&endpoint, "GET", target, "", &none).unwrap_err().status, 403);
 }
 
 #[test]

@@ -57,6 +57,9 @@ pub struct KickOff {
     /// exports what meets one of them, a type without exports all.
     #[serde(default)]
     pub type_filters: Vec<String>,
+    /// The ValueSets that the queries ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub value_sets: Vec<ValueSetAsked>,
     /// Types of which nothing is exported, because every `_typeFilter` of theirs was dropped under lenient handling: an
     /// unread filter never widens an export.
     #[serde(default)]
@@ -78,6 +81,18 @@ pub struct KickOff {
     /// What was tolerated under lenient handling, for the error files (BD-LEN-03).
     #[serde(default)]
     pub notices: Vec<Issue>,
+}
+
+/// A ValueSet that a query asks for.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ValueSetAsked {
+    /// Its canonical, `url` or `url|version`.
+    pub url: String,
+    /// The number of the query in `type_filters`, from 0.
+    pub query: u32,
+    /// What is said if there is no such ValueSet.
+    pub unknown: String,
 }
 
 /// Queries, vendor parameters and the request itself may name patients and what they have.
@@ -183,6 +198,8 @@ pub enum Need {
         /// The user.
         user: Option<Sensitive<String>>,
     },
+    /// Whether the expansion of that ValueSet is known: its canonical, `url` or `url|version`.
+    ValueSet(String),
     /// How many jobs of that client, or of anyone where there is no authorisation, are unfinished.
     ActiveJobs {
         /// `None` where there is no authorisation.
@@ -202,6 +219,7 @@ impl fmt::Debug for Need {
             Self::PatientAccess { .. } => "PatientAccess",
             Self::GroupAccess { .. } => "GroupAccess",
             Self::PractitionerAccess { .. } => "PractitionerAccess",
+            Self::ValueSet(_) => "ValueSet",
             Self::ActiveJobs { .. } => "ActiveJobs",
         })
     }
@@ -232,6 +250,9 @@ pub struct Facts {
     /// The practitioners asked about whose patients may be exported.
     #[serde(default)]
     pub accessible_practitioners: BTreeSet<String>,
+    /// The ValueSets asked about whose expansions are known.
+    #[serde(default)]
+    pub value_sets: BTreeSet<String>,
     /// How many jobs of this client are unfinished.
     pub active_jobs: Option<u32>,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    KickOff, Level, Operation, associated, from_parameters,
+    KickOff, Level, Operation, ValueSetAsked, associated, from_parameters,
     from_query::{self, shown},
     parameter::{self, Support},
     patients,
@@ -16,7 +16,7 @@ use crate::{
     outcome::{Issue, IssueCode},
     plan::{Organize, Provenance},
     time::Timestamp,
-    type_filter::{self, Filter, FilterContext, TypeFilterSource},
+    type_filter::{self, AskedSets, Filter, FilterContext, FilterSets, TypeFilterSource},
 };
 
 /// One parameter as it was given.
@@ -38,6 +38,7 @@ pub(crate) struct Reader<'d> {
     operation: Operation,
     vendor: &'d BTreeMap<String, VendorParameter>,
     unsupported: &'d BTreeSet<String>,
+    filter_sets: FilterSets,
     lenient: bool,
     problems: Vec<Issue>,
     notices: Vec<Issue>,
@@ -57,6 +58,7 @@ impl<'d> Reader<'d> {
             operation,
             vendor: &config.vendor_parameters,
             unsupported: &config.unsupported_parameters,
+            filter_sets: config.filter_sets,
             lenient: Prefer::of(request).handling == Some(Handling::Lenient),
             problems: Vec::new(),
             notices: Vec::new(),
@@ -112,6 +114,7 @@ pub(crate) fn read(
         request: url,
         types: None,
         type_filters: Vec::new(),
+        value_sets: Vec::new(),
         withheld: BTreeSet::new(),
         since: None,
         until: None,
@@ -263,16 +266,28 @@ fn read_type_filters(reader: &mut Reader<'_>, kick_off: &mut KickOff, values: &[
         .map(|value| value.raw.map_or(TypeFilterSource::Post(&value.text), TypeFilterSource::Get))
         .collect();
     let (mut kept, mut dropped) = (BTreeSet::new(), BTreeSet::new());
+    let mut sets = AskedSets::new(reader.filter_sets);
+    // When it is evaluated makes no difference to whether it can be.
+    let context = FilterContext { base_url: String::new(), now: Timestamp::from_millis(0) };
     for query in type_filter::parse_each(&sources, reader.edition, &reader.definitions) {
-        // When it is evaluated makes no difference to whether it can be.
-        let context = FilterContext { base_url: String::new(), now: Timestamp::from_millis(0) };
+        // What a query asks for that is dropped is not asked for.
+        let mut with_it = sets.clone();
         let checked = query.map_err(|error| vec![error]).and_then(|query| {
-            Filter::compile(std::slice::from_ref(&query), &reader.definitions, &context).map(|_| query)
+            let queries = std::slice::from_ref(&query);
+            Filter::compile_with_sets(queries, &reader.definitions, &context, &mut with_it).map(|_| query)
         });
         match checked {
             Ok(query) => {
+                let number = u32::try_from(kick_off.type_filters.len()).unwrap_or(u32::MAX);
+                let asked = with_it.take_unknown().into_iter();
+                kick_off.value_sets.extend(asked.map(|(url, error)| ValueSetAsked {
+                    url,
+                    query: number,
+                    unknown: error.to_string(),
+                }));
+                sets = with_it;
                 kept.insert(query.resource_type().clone());
-                kick_off.type_filters.push(query.to_string());
+                kick_off.type_filters.push(query.with_targets(&reader.definitions).to_string());
             }
             Err(errors) => {
                 for error in errors {

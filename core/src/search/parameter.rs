@@ -90,6 +90,15 @@ impl<'d> SearchParameter<'d> {
         listed.split(',').filter(|target| !target.is_empty()).chain(all.lines())
     }
 
+    /// The same, without those that its expression leaves out: `patient` is defined by `resolve() is Patient`, whatever its
+    /// targets say.
+    pub(crate) fn leads_to(&self) -> impl Iterator<Item = &'d str> + use<'d> {
+        let references = self.expression.branches().filter(|branch| branch.kind == "Reference");
+        let narrowed: Option<BTreeSet<&str>> = references.map(|branch| branch.resolves_to).collect();
+        let narrowed = narrowed.filter(|types| !types.is_empty());
+        self.targets().filter(move |target| narrowed.as_ref().is_none_or(|types| types.contains(target)))
+    }
+
     /// Whether the definitions say where in a resource to look. They do not for `_text`, `_content`, `_query`,
     /// `_filter` and the like.
     pub fn has_expression(&self) -> bool {

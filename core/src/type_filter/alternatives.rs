@@ -4,10 +4,28 @@ use super::{
     eval,
     value::{DateTest, IdTest, Keyed, NumberTest, OfType, QuantityTest, ReferenceTest, StringTest, TokenTest, UriTest},
 };
-use crate::search::Node;
+use crate::{pass::SetWanted, search::Node, sets::Set};
+
+/// What values are compared with besides what a query says.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    /// The server's own.
+    pub(super) base_url: &'k str,
+    /// All that the queries ask for.
+    pub(super) sets: &'k [Set<'k>],
+}
+
+impl Known<'_> {
+    /// Whether a set holds that text.
+    fn holds(self, wanted: &SetWanted, text: &str) -> bool {
+        self.sets.iter().any(|set| set.wanted() == wanted && set.contains(text))
+    }
+}
 
 /// Alternatives, by how they read what they look at. A value is read once, however many there are.
 pub(super) enum Alternatives {
+    /// A reference to a resource that is in one of these sets.
+    Chained(Vec<SetWanted>),
     Date(Vec<DateTest>),
     Id(Keyed<IdTest>),
     Name(Keyed<StringTest>),
@@ -20,18 +38,24 @@ pub(super) enum Alternatives {
     TokenOfType(Vec<OfType>),
     TokenText(Keyed<StringTest>),
     Uri(Keyed<UriTest>),
+    /// A code that is in one of these sets.
+    ValueSet(Vec<SetWanted>),
 }
 
 impl Alternatives {
     /// Whether a value of a resource meets one of them.
-    pub(super) fn matches(&self, node: Node<'_, '_>, base_url: &str) -> bool {
-        self.visit(node, base_url, |_| true)
+    pub(super) fn matches(&self, node: Node<'_, '_>, known: Known<'_>) -> bool {
+        self.visit(node, known, |_| true)
     }
 
     /// The numbers of those that a value meets, until `visit` says that it has seen enough; whether it did. One may be
     /// visited twice.
-    pub(super) fn visit(&self, node: Node<'_, '_>, base_url: &str, mut visit: impl FnMut(u32) -> bool) -> bool {
+    pub(super) fn visit(&self, node: Node<'_, '_>, known: Known<'_>, mut visit: impl FnMut(u32) -> bool) -> bool {
+        let base_url = known.base_url;
         match self {
+            Self::Chained(sets) => {
+                eval::visit_resources(node, base_url, |target| any(sets, visit, |wanted| known.holds(wanted, target)))
+            }
             Self::Date(tests) => eval::interval(node).is_some_and(|found| any(tests, visit, |t| t.matches(found))),
             Self::Id(tests) => node.element.string().is_some_and(|id| tests.visit(&&*id, visit)),
             Self::Name(tests) => eval::visit_names(node, |found| tests.visit(found, &mut visit)),
@@ -44,12 +68,24 @@ impl Alternatives {
             Self::TokenOfType(tests) => any(tests, visit, |test| eval::matches_of_type(test, node)),
             Self::TokenText(tests) => eval::visit_labels(node, |found| tests.visit(found, &mut visit)),
             Self::Uri(tests) => eval::visit_uris(node, |found| tests.visit(found, visit)),
+            Self::ValueSet(sets) => {
+                eval::visit_codes(node, |code| any(sets, &mut visit, |wanted| known.holds(wanted, code)))
+            }
+        }
+    }
+
+    /// The sets that they look into.
+    pub(super) fn sets(&self) -> &[SetWanted] {
+        match self {
+            Self::Chained(sets) | Self::ValueSet(sets) => sets,
+            _ => &[],
         }
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         match self {
+            Self::Chained(sets) | Self::ValueSet(sets) => sets.len(),
             Self::Date(tests) => tests.len(),
             Self::Id(tests) => tests.len(),
             Self::Name(tests) | Self::String(tests) | Self::TokenText(tests) => tests.len(),
@@ -65,6 +101,7 @@ impl Alternatives {
     /// The keys of all of them; `None` if they are not all exact look-ups.
     pub(super) fn keys(&self) -> Option<Vec<u64>> {
         match self {
+            Self::Chained(_) | Self::ValueSet(_) => None,
             Self::Date(_) | Self::Number(_) | Self::Quantity(_) | Self::TokenOfType(_) => None,
             Self::Id(tests) => tests.keys(),
             Self::Name(tests) | Self::String(tests) | Self::TokenText(tests) => tests.keys(),
@@ -90,6 +127,7 @@ impl Alternatives {
             };
         }
         match self {
+            Self::Chained(sets) => sets.extend(tests_of!(Self::Chained).flatten()),
             Self::Date(tests) => tests.extend(tests_of!(Self::Date).flatten()),
             Self::Id(tests) => tests.extend(tests_of!(Self::Id)),
             Self::Name(tests) => tests.extend(tests_of!(Self::Name)),
@@ -102,6 +140,7 @@ impl Alternatives {
             Self::TokenOfType(tests) => tests.extend(tests_of!(Self::TokenOfType).flatten()),
             Self::TokenText(tests) => tests.extend(tests_of!(Self::TokenText)),
             Self::Uri(tests) => tests.extend(tests_of!(Self::Uri)),
+            Self::ValueSet(sets) => sets.extend(tests_of!(Self::ValueSet).flatten()),
         }
     }
 

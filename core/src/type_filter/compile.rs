@@ -3,12 +3,13 @@
 
 use super::{
     alternatives::Alternatives,
-    ast::{Criterion, Link, Modifier, ParameterName, Place, Query},
+    ast::{Criterion, Modifier, ParameterName, Place, Query},
     error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm},
     program::{Condition, FilterContext, Test},
+    sets::AskedSets,
     value::{
         CanonicalOrder, DateTest, IdTest, Keyed, NumberTest, OfType, QuantityTest, ReferenceTest, StringTest, TextRule,
-        TokenTest, UriRule, UriTest, split,
+        TokenTest, UriRule, UriTest, is_coded, split, value_set_canonical,
     },
 };
 use crate::{
@@ -16,32 +17,35 @@ use crate::{
     search::{self, ParameterType, SearchParameter},
 };
 
-/// The criteria of a query, or the first thing that is wrong with it.
+/// The criteria of a query, or the first thing that is wrong with it. What they ask of sets is added to those.
 pub(super) fn query<'d>(
     query: &Query,
     definitions: &Definitions<'d>,
     context: &FilterContext,
+    sets: &mut AskedSets,
 ) -> Result<Vec<Test<'d>>, TypeFilterError> {
     let compiler = Compiler { resource_type: &query.resource_type, definitions, context };
-    let located = |error: TypeFilterError, name: &ParameterName| {
-        let error = error.in_parameter(&name.to_string()).of_type(&query.resource_type);
-        error.in_query(query.origin.value, query.origin.query)
-    };
     for name in &query.ignored {
-        compiler.rule(name).map_err(|kind| located(TypeFilterError::new(kind, name.place.0), name))?;
+        let checked = compiler.check_name(name, sets);
+        checked.map_err(|kind| located(TypeFilterError::new(kind, name.place.0), query, name))?;
     }
-    let tests = query
-        .criteria
-        .iter()
-        .map(|criterion| compiler.test(criterion).map_err(|error| located(error, &criterion.name)));
+    let tests = query.criteria.iter().map(|criterion| {
+        let located = |error| located(error, query, &criterion.name);
+        sets.locating(located, |sets| compiler.test(criterion, sets)).map_err(located)
+    });
     tests.collect()
 }
 
+fn located(error: TypeFilterError, query: &Query, name: &ParameterName) -> TypeFilterError {
+    let error = error.in_parameter(&name.to_string()).of_type(&query.resource_type);
+    error.in_query(query.origin.value, query.origin.query)
+}
+
 #[derive(Clone, Copy)]
-struct Compiler<'c, 'd> {
-    resource_type: &'c ResourceType,
-    definitions: &'c Definitions<'d>,
-    context: &'c FilterContext,
+pub(super) struct Compiler<'c, 'd> {
+    pub(super) resource_type: &'c ResourceType,
+    pub(super) definitions: &'c Definitions<'d>,
+    pub(super) context: &'c FilterContext,
 }
 
 /// How a parameter, by its type and modifier, reads a value.
@@ -64,12 +68,16 @@ enum Rule<'n> {
     TokenText,
     TypedReference(&'n ResourceType),
     Uri(UriRule),
+    ValueSet,
 }
 
 impl<'d> Compiler<'_, 'd> {
-    fn test(self, criterion: &Criterion) -> Result<Test<'d>, TypeFilterError> {
+    pub(super) fn test(self, criterion: &Criterion, sets: &mut AskedSets) -> Result<Test<'d>, TypeFilterError> {
         let name = &criterion.name;
-        let (parameter, rule) = self.rule(name).map_err(|kind| TypeFilterError::new(kind, name.place.0))?;
+        if !name.links.is_empty() {
+            return self.chain(criterion, sets);
+        }
+        let (parameter, rule) = self.rule(name, sets).map_err(|kind| TypeFilterError::new(kind, name.place.0))?;
         let texts: Vec<_> = criterion.alternatives.iter().map(|value| (value.as_str(), value.place)).collect();
         let condition = match rule {
             Rule::Missing => Condition::Missing(missing(criterion)?),
@@ -78,20 +86,32 @@ impl<'d> Compiler<'_, 'd> {
                 Condition::AnyTogether(parts.collect::<Result<_, _>>()?)
             }
             rule => {
-                let alternatives = self.alternatives(&rule, &texts)?;
-                let is_negated = name.modifier == Some(Modifier::Not);
+                let alternatives = match rule {
+                    Rule::ValueSet => value_set_alternatives(&texts, sets)?,
+                    rule => self.alternatives(&rule, &texts)?,
+                };
+                let is_negated = matches!(name.modifier, Some(Modifier::Not | Modifier::NotIn));
                 if is_negated { Condition::NoneOf(alternatives) } else { Condition::Any(alternatives) }
             }
         };
         Ok(Test { parameter, condition })
     }
 
-    /// The parameter of that name, and how it reads its values.
-    fn rule<'n>(self, name: &'n ParameterName) -> Result<(SearchParameter<'d>, Rule<'n>), TypeFilterErrorKind> {
-        if let Some(undecidable) = undecidable(name) {
+    /// Whether there is such a criterion, whatever its value.
+    pub(super) fn check_name(self, name: &ParameterName, sets: &AskedSets) -> Result<(), TypeFilterErrorKind> {
+        if name.links.is_empty() { self.rule(name, sets).map(|_| ()) } else { self.check_chain(name, sets) }
+    }
+
+    /// The parameter of that name, which has no links, and how it reads its values.
+    fn rule<'n>(
+        self,
+        name: &'n ParameterName,
+        sets: &AskedSets,
+    ) -> Result<(SearchParameter<'d>, Rule<'n>), TypeFilterErrorKind> {
+        if let Some(undecidable) = undecidable_code(&name.code) {
             return Err(TypeFilterErrorKind::Undecidable(undecidable));
         }
-        let parameter = self.parameter(&name.code)?;
+        let parameter = Self::parameter(self.resource_type, self.definitions, &name.code)?;
         let rule = match parameter.parameter_type() {
             ParameterType::Composite => rule_without_modifier(Rule::Composite, name, "composite", "none"),
             ParameterType::Date => rule_or_missing(Rule::Date, name, "date"),
@@ -101,16 +121,20 @@ impl<'d> Compiler<'_, 'd> {
             // R4 has one, and how to measure distances is for nobody's own parameter to say.
             ParameterType::Special => Err(TypeFilterErrorKind::Undecidable(Undecidable::Position)),
             ParameterType::String => string_rule(name, &parameter),
-            ParameterType::Token => token_rule(name, &parameter),
+            ParameterType::Token => token_rule(name, &parameter, sets.answered().value_sets),
             ParameterType::Uri => uri_rule(name),
         };
         Ok((parameter, rule?))
     }
 
-    fn parameter(self, code: &str) -> Result<SearchParameter<'d>, TypeFilterErrorKind> {
-        let resource_type = self.resource_type.as_str();
-        let parameter = self.definitions.search_parameter(resource_type, code).ok_or_else(|| {
-            let nearest = search::nearest(code, self.definitions.search_codes(resource_type));
+    pub(super) fn parameter(
+        resource_type: &ResourceType,
+        definitions: &Definitions<'d>,
+        code: &str,
+    ) -> Result<SearchParameter<'d>, TypeFilterErrorKind> {
+        let resource_type = resource_type.as_str();
+        let parameter = definitions.search_parameter(resource_type, code).ok_or_else(|| {
+            let nearest = search::nearest(code, definitions.search_codes(resource_type));
             TypeFilterErrorKind::UnknownParameter { nearest: nearest.map(str::to_owned) }
         })?;
         let is_defined = parameter.has_expression();
@@ -161,8 +185,8 @@ impl<'d> Compiler<'_, 'd> {
                 let tests = texts.iter().map(|(text, _)| UriTest::new(text, *rule));
                 Alternatives::Uri(Keyed::new(tests.collect()))
             }
-            // Read as a whole, not by alternatives.
-            Rule::Composite | Rule::Missing => {
+            // Read as a whole, or with the sets at hand.
+            Rule::Composite | Rule::Missing | Rule::ValueSet => {
                 read_or(texts, TypeFilterErrorKind::Value(ValueForm::Missing), |_| None).map(Alternatives::Date)?
             }
         })
@@ -220,13 +244,14 @@ fn read_or<T>(
     texts.iter().map(one).collect()
 }
 
-/// What a name asks for that one resource does not answer.
-fn undecidable(name: &ParameterName) -> Option<Undecidable> {
-    match name.links.first() {
-        Some(Link::Chain { .. }) => Some(Undecidable::Chain),
-        Some(Link::Has { .. }) => Some(Undecidable::ReverseChain),
-        None => undecidable_code(&name.code),
-    }
+/// `:in` and `:not-in`: the canonicals of ValueSets.
+fn value_set_alternatives(texts: &[(&str, Place)], sets: &mut AskedSets) -> Result<Alternatives, TypeFilterError> {
+    let wanted = texts.iter().map(|(text, place)| {
+        let wrong = || TypeFilterErrorKind::Value(ValueForm::ValueSet);
+        let wanted = value_set_canonical(text).ok_or_else(wrong).and_then(|url| sets.value_set(url, place.0));
+        wanted.map_err(|kind| TypeFilterError::new(kind, place.0))
+    });
+    wanted.collect::<Result<_, _>>().map(Alternatives::ValueSet)
 }
 
 /// Whether queries can ask by that parameter, at least by its plain values.
@@ -240,7 +265,7 @@ pub(crate) fn is_reserved(code: &str) -> bool {
     undecidable_code(code).is_some()
 }
 
-fn undecidable_code(code: &str) -> Option<Undecidable> {
+pub(super) fn undecidable_code(code: &str) -> Option<Undecidable> {
     Some(match code {
         "_content" | "_text" => Undecidable::Text,
         "_filter" => Undecidable::FilterExpression,
@@ -317,8 +342,13 @@ fn string_rule<'n>(name: &ParameterName, parameter: &SearchParameter<'_>) -> Res
     }
 }
 
-fn token_rule<'n>(name: &'n ParameterName, parameter: &SearchParameter<'_>) -> Result<Rule<'n>, TypeFilterErrorKind> {
+fn token_rule<'n>(
+    name: &'n ParameterName,
+    parameter: &SearchParameter<'_>,
+    has_value_sets: bool,
+) -> Result<Rule<'n>, TypeFilterErrorKind> {
     let (has_types, has_labels) = (parameter.kinds().any(has_type), parameter.kinds().any(has_label));
+    let has_value_sets = has_value_sets && parameter.kinds().any(is_coded);
     match name.modifier {
         None | Some(Modifier::Not) if name.code == "_id" => Ok(Rule::Id),
         None | Some(Modifier::Not) if parameter.kinds().all(|kind| kind == "ContactPoint") => Ok(Rule::ContactPoint),
@@ -327,15 +357,19 @@ fn token_rule<'n>(name: &'n ParameterName, parameter: &SearchParameter<'_>) -> R
         Some(Modifier::Missing) => Ok(Rule::Missing),
         Some(Modifier::OfType) if has_types => Ok(Rule::OfType),
         Some(Modifier::Text) if has_labels => Ok(Rule::TokenText),
+        Some(Modifier::In | Modifier::NotIn) if has_value_sets => Ok(Rule::ValueSet),
         Some(Modifier::Above | Modifier::Below | Modifier::In | Modifier::NotIn) => {
             Err(TypeFilterErrorKind::Undecidable(Undecidable::Terminology))
         }
         Some(_) => Err(TypeFilterErrorKind::ModifierOfType {
             parameter_type: "token",
-            accepted: match (has_types, has_labels) {
-                (true, _) => "`missing` `not` `of-type` `text`",
-                (false, true) => "`missing` `not` `text`",
-                (false, false) => "`missing` `not`",
+            accepted: match (has_types, has_labels, has_value_sets) {
+                (true, _, false) => "`missing` `not` `of-type` `text`",
+                (true, _, true) => "`in` `missing` `not` `not-in` `of-type` `text`",
+                (false, true, false) => "`missing` `not` `text`",
+                (false, true, true) => "`in` `missing` `not` `not-in` `text`",
+                (false, false, false) => "`missing` `not`",
+                (false, false, true) => "`in` `missing` `not` `not-in`",
             },
         }),
     }

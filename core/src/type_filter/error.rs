@@ -8,7 +8,10 @@ use std::fmt;
 use super::{
     ALTERNATIVES_MAX, BYTES_MAX, CRITERIA_MAX, LINKS_MAX, QUERIES_MAX,
     ast::Modifier,
+    chain::CHAIN_LINKS_MAX,
     percent::{DecodeError, DecodeFault},
+    sets::{CHAINS_MAX, VALUE_SETS_MAX},
+    value::VALUE_SET_BYTES_MAX,
 };
 use crate::ResourceType;
 
@@ -41,6 +44,12 @@ impl TypeFilterError {
     #[must_use]
     pub(super) fn in_parameter(self, name: &str) -> Self {
         Self { parameter: Some(shortened(name)), ..self }
+    }
+
+    /// The same, of a criterion that is asked of the resource to which a chain leads.
+    #[must_use]
+    pub(super) fn in_chain(self, target: &ResourceType) -> Self {
+        Self { kind: self.kind.in_chain(target), ..self }
     }
 
     /// The same, where the text that the position counts in is part of another.
@@ -121,14 +130,28 @@ impl From<DecodeError> for TypeFilterError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TypeFilterErrorKind {
+    /// A link of a chain that may lead to several types, which have the parameter behind it.
+    AmbiguousChain {
+        /// The link as it may be written.
+        accepted: Vec<String>,
+    },
     /// Nothing is left between two commas of a value, or beside one.
     EmptyAlternative,
     /// A backslash that escapes nothing (FHIR R4 search, 3.1.1.4.19).
     Escape,
     /// A parameter that shapes results or widens the context (BD-TF-11).
     ForbiddenParameter,
+    /// What is asked of the resource to which a chain leads.
+    InChain {
+        /// The type of that resource.
+        target: ResourceType,
+        /// What is wrong.
+        kind: Box<TypeFilterErrorKind>,
+    },
     /// A list of queries, which the 4.0 ballot has no more (BD-TF-24).
     List,
+    /// More links than are followed.
+    LongChain,
     /// A parameter without `=`. FHIR search would ignore it; a filter that is not applied discloses too much.
     MissingEquals,
     /// `=` with no parameter name before it.
@@ -139,6 +162,8 @@ pub enum TypeFilterErrorKind {
     NameCharacter(char),
     /// A parameter name whose parts do not fit together.
     NameShape,
+    /// A chain through a parameter that refers to no resource.
+    NotAReference,
     /// Anything but a single resource type before the `?`: a compartment, an instance, a pattern, a base URL
     /// (BD-TF-12).
     NotOneType,
@@ -166,6 +191,8 @@ pub enum TypeFilterErrorKind {
     TooManyLinks,
     /// More than `QUERIES_MAX` queries in all values.
     TooManyQueries,
+    /// More ValueSets, or more chains, than are looked into for one export.
+    TooManySets,
     /// A question that one resource alone does not answer.
     Undecidable(Undecidable),
     /// A modifier that FHIR does not define and that is no resource type.
@@ -179,6 +206,8 @@ pub enum TypeFilterErrorKind {
     },
     /// A resource type before the `?` that this FHIR version does not have.
     UnknownType(String),
+    /// A ValueSet of which nothing is known here.
+    UnknownValueSet,
     /// Percent-encoded bytes that are not UTF-8.
     Utf8,
     /// A value that is not of the form that its parameter's type prescribes.
@@ -193,6 +222,8 @@ pub enum Undecidable {
     Chain,
     /// `_filter` is a language of its own, which is not spoken here.
     FilterExpression,
+    /// Who may see a Binary or a Provenance, other resources decide.
+    Guarded,
     /// `:above` and `:below` of a reference follow a hierarchy of resources.
     Hierarchy,
     /// `_list` looks at a List.
@@ -246,9 +277,16 @@ pub enum ValueForm {
     Token,
     /// Of a reference whose type is in the modifier.
     TypedReference,
+    /// Of `:in` and `:not-in`.
+    ValueSet,
 }
 
 impl TypeFilterErrorKind {
+    #[must_use]
+    pub(super) fn in_chain(self, target: &ResourceType) -> Self {
+        Self::InChain { target: target.clone(), kind: Box::new(self) }
+    }
+
     pub(super) fn unknown_link_type(name: &str) -> Self {
         Self::UnknownLinkType(shortened(name))
     }
@@ -265,6 +303,10 @@ impl TypeFilterErrorKind {
 impl fmt::Display for TypeFilterErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AmbiguousChain { accepted } => {
+                f.write_str("the chain may lead to several types that have the parameter behind it: accepted are")?;
+                shown(f, accepted)
+            }
             Self::EmptyAlternative => {
                 f.write_str("an alternative is empty: write `\\,` for a comma that belongs to the value")
             }
@@ -272,7 +314,11 @@ impl fmt::Display for TypeFilterErrorKind {
             Self::ForbiddenParameter => {
                 f.write_str("not allowed in a query: accepted are search parameters that select resources of its type")
             }
+            Self::InChain { target, kind } => write!(f, "of the `{target}` to which the chain leads: {kind}"),
             Self::List => f.write_str("a list of queries: accepted is one query in each value"),
+            Self::LongChain => {
+                write!(f, "more links than are followed: accepted is a chain of at most {CHAIN_LINKS_MAX}")
+            }
             Self::MissingEquals => f.write_str("a parameter without `=`: accepted is `name=value`"),
             Self::MissingName => f.write_str("no parameter name before `=`: accepted is `name=value`"),
             Self::MissingType => f.write_str("no resource type: accepted is one, then `?`"),
@@ -288,21 +334,27 @@ impl fmt::Display for TypeFilterErrorKind {
                 "the name is incomplete: accepted are `code` and `code:modifier`, also behind `code.`, `code:Type.` or \
                  `_has:Type:code:`",
             ),
+            Self::NotAReference => f.write_str(
+                "the chain goes through a parameter that is no reference to a resource: accepted are reference parameters",
+            ),
             Self::NotOneType => {
                 f.write_str("the context is not a single resource type: accepted is one type name, then `?`")
             }
             Self::PercentEncoding => f.write_str("`%` is not followed by two hexadecimal digits: `%25` means itself"),
             Self::TargetType { accepted } => {
                 f.write_str("the parameter never refers to this type: accepted are")?;
-                let mut shown = accepted.iter().take(SHOWN_TYPES_MAX);
-                shown.try_for_each(|name| write!(f, " `{name}`"))?;
-                if accepted.len() > SHOWN_TYPES_MAX { f.write_str(" and others") } else { Ok(()) }
+                shown(f, accepted)
             }
             Self::TooLong => write!(f, "the values exceed {BYTES_MAX} bytes in all"),
             Self::TooManyAlternatives => write!(f, "more than {ALTERNATIVES_MAX} alternatives"),
             Self::TooManyCriteria => write!(f, "more than {CRITERIA_MAX} criteria in a query"),
             Self::TooManyLinks => write!(f, "a chain of more than {LINKS_MAX} links"),
             Self::TooManyQueries => write!(f, "more than {QUERIES_MAX} queries in all"),
+            Self::TooManySets => write!(
+                f,
+                "more is looked into than one export may: accepted are {VALUE_SETS_MAX} value sets and {CHAINS_MAX} links \
+                 of chains in all"
+            ),
             Self::Undecidable(undecidable) => undecidable.fmt(f),
             Self::UnknownLinkType(name) => write!(f, "unknown resource type `{name}` in a chain"),
             Self::UnknownModifier(name) => {
@@ -317,6 +369,9 @@ impl fmt::Display for TypeFilterErrorKind {
                 "unknown search parameter of this type: accepted are those that FHIR defines for it, such as `_id`",
             ),
             Self::UnknownType(name) => write!(f, "unknown resource type `{name}`: accepted is one, then `?`"),
+            Self::UnknownValueSet => {
+                f.write_str("no such value set is known here; accepted are the codes themselves, separated by `,`")
+            }
             Self::Utf8 => f.write_str("percent-encoded bytes that are not utf-8"),
             Self::Value(form) => form.fmt(f),
         }
@@ -331,6 +386,10 @@ impl fmt::Display for Undecidable {
                 "a chained parameter looks at the resource referred to; accepted is the reference itself, as `Type/id`"
             }
             Self::FilterExpression => "`_filter` is not supported; accepted are search parameters joined by `&`",
+            Self::Guarded => {
+                "other resources decide who may see a `Binary` or a `Provenance`; accepted is the reference itself, as \
+                 `Type/id`"
+            }
             Self::Hierarchy => {
                 "`:above` and `:below` follow a hierarchy of resources; accepted is `url|version` of a canonical"
             }
@@ -377,8 +436,21 @@ impl fmt::Display for ValueForm {
             Self::String => "nothing to search for: accepted is a text with letters or digits, or `:exact`",
             Self::Token => "not a token: accepted is `code`, `system|code`, `|code` or `system|`",
             Self::TypedReference => "not an id: with a type as modifier, accepted is the `id` alone",
+            Self::ValueSet => {
+                return write!(
+                    f,
+                    "not the canonical of a value set: accepted is an absolute `url` or `url|version` of at most \
+                     {VALUE_SET_BYTES_MAX} bytes"
+                );
+            }
         })
     }
+}
+
+/// Some of the names that are accepted.
+fn shown(f: &mut fmt::Formatter<'_>, accepted: &[String]) -> fmt::Result {
+    accepted.iter().take(SHOWN_TYPES_MAX).try_for_each(|name| write!(f, " `{name}`"))?;
+    if accepted.len() > SHOWN_TYPES_MAX { f.write_str(" and others") } else { Ok(()) }
 }
 
 fn shortened(text: &str) -> String {

@@ -14,9 +14,12 @@
 //! A query without criteria, `Patient?` or `Patient`, matches every resource of its type (BD-TF-23).
 
 mod alternatives;
+#[cfg(test)]
+mod answered;
 mod ast;
 #[cfg(test)]
 mod cases;
+mod chain;
 mod compile;
 mod display;
 mod error;
@@ -26,6 +29,7 @@ mod intersect;
 mod name;
 mod percent;
 mod program;
+mod sets;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -42,6 +46,8 @@ pub use error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm};
 pub(crate) use intersect::intersect;
 pub use program::{Filter, FilterContext};
 pub(crate) use program::{Progress, TypeProgram};
+pub(crate) use sets::AskedSets;
+pub use sets::FilterSets;
 
 /// One value of `_typeFilter` and where it came from, which decides how often it is decoded.
 ///

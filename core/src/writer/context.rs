@@ -44,6 +44,11 @@ impl<'p> Collector<'p> {
             Collection::Subjects | Collection::Supporting => (plan.clone(), population),
             Collection::SupportingOfSupporting => (of_types(plan, &supporting_types(plan)), None),
             Collection::LatestProvenance => (of_types(plan, &provenance_types(plan)), None),
+            Collection::Chained(number) => {
+                let asked = plan.of_chain(number).ok_or(WriterError::UnwantedSet)?;
+                let population = population.filter(|_| asked.has_listed_patients());
+                (asked, population)
+            }
             // Found by other means: see `binary`.
             Collection::SecurityContexts | Collection::SecurityContextsFound | Collection::Attachments => {
                 return Err(WriterError::UnwantedSet);
@@ -61,12 +66,12 @@ impl<'p> Collector<'p> {
 
     /// What is found in a line. What is wrong with it, the main pass reports.
     pub(super) fn look(&mut self, line: &[u8], sets: &[Set<'_>], mut found: impl FnMut(&str)) {
-        let Some(resource_type) = verdict(&self.selector, line) else { return };
+        let Some(resource_type) = verdict(&self.selector, line, sets) else { return };
         let Some(id) = root_text(line, "id") else { return };
         let own = format!("{resource_type}/{id}");
         match self.collection {
             Collection::Subjects if resource_type.as_str() == "Provenance" => {}
-            Collection::Subjects | Collection::Compartment => found(&own),
+            Collection::Subjects | Collection::Compartment | Collection::Chained(_) => found(&own),
             Collection::Supporting => self.look_for_references(line, found),
             Collection::SupportingOfSupporting => {
                 if has(sets, Collection::Supporting, &own) {
@@ -174,16 +179,16 @@ impl Context {
 
     /// The type of the resource, if it goes with what is exported.
     pub(super) fn judge(&self, line: &[u8], sets: &[Set<'_>]) -> Option<ResourceType> {
-        let provenance = self.provenance.as_ref().and_then(|selector| verdict(selector, line));
+        let provenance = self.provenance.as_ref().and_then(|selector| verdict(selector, line, sets));
         if let Some(resource_type) = provenance {
             return self.is_provenance_of_ours(line, sets).then_some(resource_type);
         }
-        let resource_type = verdict(self.supporting.as_ref()?, line)?;
+        let resource_type = verdict(self.supporting.as_ref()?, line, sets)?;
         let own = format!("{resource_type}/{}", root_text(line, "id")?);
         let referred_to =
             has(sets, Collection::Supporting, &own) || has(sets, Collection::SupportingOfSupporting, &own);
         // What is in a patient's compartment is exported by the main pass, or belongs to someone else.
-        let of_a_patient = || self.of_patients.as_ref().is_none_or(|selector| verdict(selector, line).is_some());
+        let of_a_patient = || self.of_patients.as_ref().is_none_or(|selector| verdict(selector, line, sets).is_some());
         (referred_to && !of_a_patient()).then_some(resource_type)
     }
 
@@ -199,8 +204,8 @@ impl Context {
 }
 
 /// The type of a resource that the selection lets through.
-pub(super) fn verdict(selector: &Selector<'_>, line: &[u8]) -> Option<ResourceType> {
-    match selector.judge(line) {
+pub(super) fn verdict(selector: &Selector<'_>, line: &[u8], sets: &[Set<'_>]) -> Option<ResourceType> {
+    match selector.judge(line, sets) {
         Ok(Verdict::In(resource_type) | Verdict::InUndated(resource_type)) => Some(resource_type.clone()),
         Ok(Verdict::Out | Verdict::Later) | Err(_) => None,
     }

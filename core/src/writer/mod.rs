@@ -451,8 +451,8 @@ impl<'p> Work<'p> {
         match self {
             Self::Select { selector, binaries, vetoes, blocks, pen } => {
                 let judged = match binaries {
-                    Some(binaries) => binaries.judge(selector, text),
-                    None => Judged { verdict: selector.judge(text), line: text, is_document: false },
+                    Some(binaries) => binaries.judge(selector, text, sets),
+                    None => Judged { verdict: selector.judge(text, sets), line: text, is_document: false },
                 };
                 if let Err(problem) = judged.verdict {
                     shards.report(&report::malformed(place, problem), place);

@@ -1,5 +1,6 @@
 //! Whatever the cut of the input, and wherever a run is lost: the same files.
 
+mod answered;
 mod binaries;
 mod merge;
 mod organize;
@@ -38,6 +39,7 @@ fn plan() -> ExportPlan {
         request: String::new(),
         types: None,
         type_filters: Vec::new(),
+        value_sets: Vec::new(),
         withheld: Default::default(),
         since: Some(Timestamp::from_millis(0)),
         until: None,

@@ -11,9 +11,9 @@ mod token;
 
 pub(super) use date::interval;
 pub(super) use quantity::{matches as matches_quantity, matches_number};
-pub(super) use reference::{visit as visit_references, visit_identifiers};
+pub(super) use reference::{visit as visit_references, visit_identifiers, visit_resources};
 pub(super) use string::{visit as visit_texts, visit_names};
-pub(super) use token::{matches_of_type, visit as visit_tokens, visit_labels};
+pub(super) use token::{matches_of_type, visit as visit_tokens, visit_codes, visit_labels};
 
 use super::value::FoundUri;
 use crate::search::Node;

@@ -26,6 +26,16 @@ pub(in crate::type_filter) fn visit(
     }
 }
 
+/// `Type/id` of the resource of this server to which an element refers, until `look` says that it has seen enough; whether
+/// it did. What a Bundle holds is no resource of this server, and a canonical is no reference to one.
+pub(in crate::type_filter) fn visit_resources(
+    node: Node<'_, '_>,
+    base_url: &str,
+    look: impl FnOnce(&str) -> bool,
+) -> bool {
+    node.kind == "Reference" && visit(node, base_url, |found| found.resource().is_some_and(look))
+}
+
 /// A Bundle holds the resource itself where others refer to it.
 fn own_reference(resource: Object<'_>) -> Option<String> {
     let (name, id) = resource.two_texts("resourceType", "id");

@@ -3,7 +3,7 @@
 use super::object::Object;
 use crate::{
     search::Node,
-    type_filter::value::{FoundText, FoundToken, OfType, same_code},
+    type_filter::value::{FoundText, FoundToken, OfType, code_of_value_set, is_coded, same_code},
 };
 
 /// The tokens of an element, until `look` says that it has seen enough; whether it did.
@@ -24,6 +24,12 @@ pub(in crate::type_filter) fn visit(node: Node<'_, '_>, mut look: impl FnMut(&Fo
         }
         _ => text().is_some_and(|text| look(&alone(&text))),
     }
+}
+
+/// `:in`: the codes of an element as the expansion of a ValueSet writes them, until `look` says that it has seen enough;
+/// whether it did.
+pub(in crate::type_filter) fn visit_codes(node: Node<'_, '_>, mut look: impl FnMut(&str) -> bool) -> bool {
+    is_coded(node.kind) && visit(node, |found| code_of_value_set(found).is_some_and(|code| look(&code)))
 }
 
 /// `:of-type`

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     json::Element,
     search::{Composite, Node, Roots, Slot},
-    type_filter::alternatives::Alternatives,
+    sets::Set,
+    type_filter::alternatives::{Alternatives, Known},
 };
 
 /// How far the look at one resource has come. Kept from line to line for its memory.
@@ -21,11 +22,15 @@ pub(crate) struct Progress {
     awaited: Vec<usize>,
     /// Of several queries, those that one of their criteria has found.
     candidates: Vec<usize>,
+    /// Whether a set is not there: what it would say is not guessed.
+    is_unanswered: bool,
 }
 
 impl TypeProgram {
-    /// Another resource of the type.
-    pub(crate) fn begin(&self, progress: &mut Progress) {
+    /// Another resource of the type. The sets are those that all queries want.
+    pub(crate) fn begin(&self, sets: &[Set<'_>], progress: &mut Progress) {
+        let is_there = |wanted| sets.iter().any(|set| set.wanted() == wanted);
+        progress.is_unanswered = !self.wanted.iter().all(is_there);
         progress.awaited.clear();
         progress.awaited.extend(self.sources.iter().map(|source| source.slots.len()));
         progress.met.clear();
@@ -36,7 +41,17 @@ impl TypeProgram {
     }
 
     /// Looks at a root element, the first of its name. Whether the resource may still pass.
-    pub(crate) fn take<'l>(&'l self, slot: Slot, element: Element<'l>, progress: &mut Progress) -> bool {
+    pub(crate) fn take<'l>(
+        &'l self,
+        slot: Slot,
+        element: Element<'l>,
+        sets: &[Set<'_>],
+        progress: &mut Progress,
+    ) -> bool {
+        if progress.is_unanswered {
+            return false;
+        }
+        let known = self.known(sets);
         let watchers = self.watchers.get(slot.index()).map_or([].as_slice(), Vec::as_slice);
         watchers.iter().all(|number| {
             let Some((source, awaited)) = self.sources.get(*number).zip(progress.awaited.get_mut(*number)) else {
@@ -49,10 +64,10 @@ impl TypeProgram {
                 Plan::One(gates) => {
                     let criteria = gates.get(source.gates.clone()).unwrap_or_default();
                     let met = progress.met.get_mut(source.gates.clone()).unwrap_or_default();
-                    self.pass(source, criteria, met, slot, element, is_last)
+                    self.pass(source, criteria, met, (slot, element), is_last, known)
                 }
                 Plan::Several { indexes, unfiled, .. } => {
-                    self.find(source, *number, indexes, slot, element, &mut progress.candidates);
+                    self.find(source, *number, indexes, (slot, element), &mut progress.candidates, known);
                     let may_find = |index: &QueryIndex| progress.awaited.get(index.source).is_none_or(|left| *left > 0);
                     !unfiled.is_empty() || !progress.candidates.is_empty() || indexes.iter().any(may_find)
                 }
@@ -62,31 +77,44 @@ impl TypeProgram {
 
     /// Whether the resource passes whatever root elements are still to come.
     pub(crate) fn has_passed(&self, progress: &Progress) -> bool {
-        match self.plan {
-            Plan::Everything => true,
-            Plan::One(_) => progress.met.iter().all(|met| *met),
-            Plan::Several { .. } => false,
-        }
+        !progress.is_unanswered
+            && match self.plan {
+                Plan::Everything => true,
+                Plan::One(_) => progress.met.iter().all(|met| *met),
+                Plan::Several { .. } => false,
+            }
     }
 
     /// Whether the resource passes, now that all of its root elements have been looked at.
-    pub(crate) fn finish<'l>(&'l self, roots: &Roots<'l>, progress: &mut Progress) -> bool {
+    pub(crate) fn finish<'l>(&'l self, roots: &Roots<'l>, sets: &[Set<'_>], progress: &mut Progress) -> bool {
+        if progress.is_unanswered {
+            return false;
+        }
+        let known = self.known(sets);
         match &self.plan {
             Plan::Everything => true,
             Plan::One(gates) => gates.iter().zip(&progress.met).all(|(gate, met)| {
                 let source = self.sources.get(gate.source);
                 let is_late = source.is_some_and(|source| !source.is_by_root());
-                *met || if is_late { self.holds(gate, roots, &mut Values::default()) } else { gate.holds_of_nothing() }
+                *met || if is_late {
+                    self.holds(gate, roots, &mut Values::default(), known)
+                } else {
+                    gate.holds_of_nothing()
+                }
             }),
             Plan::Several { queries, unfiled, .. } => {
                 let mut values = Values::default();
                 let mut numbers = progress.candidates.iter().chain(unfiled);
                 numbers.any(|number| {
                     let query = queries.get(*number);
-                    query.is_some_and(|query| query.iter().all(|one| self.holds(one, roots, &mut values)))
+                    query.is_some_and(|query| query.iter().all(|one| self.holds(one, roots, &mut values, known)))
                 })
             }
         }
+    }
+
+    fn known<'k>(&'k self, sets: &'k [Set<'k>]) -> Known<'k> {
+        Known { base_url: &self.base_url, sets }
     }
 
     /// Asks the criteria of one source about the values in a root element. Whether none of them has failed.
@@ -95,9 +123,9 @@ impl TypeProgram {
         source: &'l Source,
         criteria: &[Criterion],
         met: &mut [bool],
-        slot: Slot,
-        element: Element<'l>,
+        (slot, element): (Slot, Element<'l>),
         is_last: bool,
+        known: Known<'_>,
     ) -> bool {
         let Finder::Values(extraction) = &source.finder else { return true };
         if met.iter().all(|met| *met) {
@@ -106,10 +134,10 @@ impl TypeProgram {
         let visited = extraction.visit_root(slot, element, |node| {
             for (criterion, met) in criteria.iter().zip(&mut *met).filter(|(_, met)| !**met) {
                 match &criterion.condition {
-                    Condition::Any(alternatives) => *met = alternatives.matches(node, &self.base_url),
+                    Condition::Any(alternatives) => *met = alternatives.matches(node, known),
                     Condition::Missing(false) => *met = true,
                     Condition::Missing(true) => return ControlFlow::Break(()),
-                    Condition::NoneOf(alternatives) if alternatives.matches(node, &self.base_url) => {
+                    Condition::NoneOf(alternatives) if alternatives.matches(node, known) => {
                         return ControlFlow::Break(());
                     }
                     Condition::NoneOf(_) | Condition::AnyTogether(_) => {}
@@ -127,14 +155,14 @@ impl TypeProgram {
         source: &'l Source,
         number: usize,
         indexes: &[QueryIndex],
-        slot: Slot,
-        element: Element<'l>,
+        (slot, element): (Slot, Element<'l>),
         candidates: &mut Vec<usize>,
+        known: Known<'_>,
     ) {
         let Finder::Values(extraction) = &source.finder else { return };
         let _ = extraction.visit_root(slot, element, |node| {
             for index in indexes.iter().filter(|index| index.source == number) {
-                index.alternatives.visit(node, &self.base_url, |alternative| {
+                index.alternatives.visit(node, known, |alternative| {
                     let owner = usize::try_from(alternative).ok().and_then(|number| index.owners.get(number));
                     candidates.extend(owner);
                     false
@@ -145,12 +173,18 @@ impl TypeProgram {
     }
 
     /// Whether a criterion holds of the whole resource.
-    fn holds<'l>(&'l self, criterion: &Criterion, roots: &Roots<'l>, values: &mut Values<'l>) -> bool {
+    fn holds<'l>(
+        &'l self,
+        criterion: &Criterion,
+        roots: &Roots<'l>,
+        values: &mut Values<'l>,
+        known: Known<'_>,
+    ) -> bool {
         let Some(source) = self.sources.get(criterion.source) else { return false };
         let extraction = match (&source.finder, &criterion.condition) {
             (Finder::Values(extraction), _) => extraction,
             (Finder::Composite(composite), Condition::AnyTogether(alternatives)) => {
-                return alternatives.iter().any(|parts| self.holds_together(composite, parts, roots));
+                return alternatives.iter().any(|parts| self.holds_together(composite, parts, roots, known));
             }
             (Finder::Composite(_), _) => return false,
         };
@@ -160,7 +194,7 @@ impl TypeProgram {
                 ControlFlow::Continue(())
             });
         });
-        let finds = |alternatives: &Alternatives| nodes.iter().any(|node| alternatives.matches(*node, &self.base_url));
+        let finds = |alternatives: &Alternatives| nodes.iter().any(|node| alternatives.matches(*node, known));
         match &criterion.condition {
             Condition::Any(alternatives) => finds(alternatives),
             Condition::AnyTogether(_) => false,
@@ -170,11 +204,16 @@ impl TypeProgram {
     }
 
     /// Whether in one of a composite's contexts every part finds a value that meets it.
-    fn holds_together<'l>(&self, composite: &'l Composite, parts: &[Alternatives], roots: &Roots<'l>) -> bool {
+    fn holds_together<'l>(
+        &self,
+        composite: &'l Composite,
+        parts: &[Alternatives],
+        roots: &Roots<'l>,
+        known: Known<'_>,
+    ) -> bool {
         let visited = composite.visit_contexts(roots, |context| {
             let all = composite.components().iter().zip(parts).all(|(component, part)| {
-                let visited =
-                    component.visit_context(context, roots, |node| break_if(part.matches(node, &self.base_url)));
+                let visited = component.visit_context(context, roots, |node| break_if(part.matches(node, known)));
                 visited.is_break()
             });
             break_if(all)

@@ -5,11 +5,13 @@ mod of_type;
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{alternatives::Alternatives, ast::Query, compile, error::TypeFilterError};
+use super::{alternatives::Alternatives, ast::Query, compile, error::TypeFilterError, sets::AskedSets};
 use crate::{
     Definitions, ResourceType, Timestamp,
     json::Element,
+    pass::SetWanted,
     search::{RootNames, RootTable, Roots, SearchParameter},
+    sets::Set,
 };
 
 pub(crate) use evaluate::Progress;
@@ -52,6 +54,17 @@ pub(super) enum Condition {
     NoneOf(Alternatives),
 }
 
+impl Condition {
+    /// The sets that it looks into.
+    fn sets(&self) -> &[SetWanted] {
+        match self {
+            Self::Any(alternatives) | Self::NoneOf(alternatives) => alternatives.sets(),
+            // Parts of a composite have no modifiers, and lead nowhere.
+            Self::AnyTogether(_) | Self::Missing(_) => &[],
+        }
+    }
+}
+
 impl Filter {
     /// Whether queries can ask by that parameter, at least by its plain values: for the capability statement.
     pub fn supports(parameter: &SearchParameter<'_>) -> bool {
@@ -59,16 +72,26 @@ impl Filter {
     }
 
     /// Looks up the parameters of all queries and reads their values. The errors are given together, one for each query
-    /// that has any.
+    /// that has any. What one resource does not decide is one.
     pub fn compile(
         queries: &[Query],
         definitions: &Definitions<'_>,
         context: &FilterContext,
     ) -> Result<Self, Vec<TypeFilterError>> {
+        Self::compile_with_sets(queries, definitions, context, &mut AskedSets::default())
+    }
+
+    /// The same, but for what sets answer. Those that the queries ask for are added to `sets`.
+    pub(crate) fn compile_with_sets(
+        queries: &[Query],
+        definitions: &Definitions<'_>,
+        context: &FilterContext,
+        sets: &mut AskedSets,
+    ) -> Result<Self, Vec<TypeFilterError>> {
         let mut by_type: BTreeMap<ResourceType, Vec<Vec<Test<'_>>>> = BTreeMap::new();
         let mut errors = Vec::new();
         for query in queries {
-            match compile::query(query, definitions, context) {
+            match compile::query(query, definitions, context, sets) {
                 Ok(tests) => by_type.entry(query.resource_type().clone()).or_default().push(tests),
                 Err(error) => errors.push(error),
             }
@@ -86,19 +109,24 @@ impl Filter {
     /// Whether a resource passes, given as its JSON text; of a repeated root element the first counts. What is no
     /// resource of a type that has queries passes: it is not what they ask about.
     pub fn matches(&self, resource: &[u8]) -> bool {
+        self.matches_with(resource, &[])
+    }
+
+    /// The same with the sets that the queries ask for.
+    pub(super) fn matches_with(&self, resource: &[u8], sets: &[Set<'_>]) -> bool {
         let members = || Element::new(resource.trim_ascii()).members();
         let type_name = members().find(|(name, _)| name.is("resourceType")).and_then(|(_, element)| element.string());
         let Some(program) = type_name.and_then(|name| self.types.get(&*name)) else { return true };
         let mut progress = Progress::default();
-        program.begin(&mut progress);
+        program.begin(sets, &mut progress);
         let mut roots = Roots::default();
         for (name, element) in members() {
             let Some(slot) = self.table.slot(name) else { continue };
-            if roots.put(slot, element) && !program.take(slot, element, &mut progress) {
+            if roots.put(slot, element) && !program.take(slot, element, sets, &mut progress) {
                 return false;
             }
         }
-        program.finish(&roots, &mut progress)
+        program.finish(&roots, sets, &mut progress)
     }
 
     /// The queries of each type, for a walk that asks more than they do, and the root elements by the slots that they

@@ -9,6 +9,7 @@ use std::{
 
 use super::{Condition, Test};
 use crate::{
+    pass::SetWanted,
     search::{Composite, Extraction, RootNames, SearchParameter, Slot},
     type_filter::alternatives::Alternatives,
 };
@@ -16,6 +17,8 @@ use crate::{
 /// All queries of one resource type.
 pub(crate) struct TypeProgram {
     pub(super) base_url: String,
+    /// The sets without any of which nothing passes.
+    pub(super) wanted: BTreeSet<SetWanted>,
     pub(super) sources: Vec<Source>,
     /// The sources that look at a root element as soon as it is there, by slot.
     pub(super) watchers: Vec<Vec<usize>>,
@@ -73,6 +76,7 @@ impl TypeProgram {
         let queries: Vec<Vec<Criterion>> =
             queries.into_iter().map(|tests| tests.into_iter().map(|test| sources.criterion(test)).collect()).collect();
         let mut sources = sources.sources;
+        let wanted = queries.iter().flatten().flat_map(|criterion| criterion.condition.sets()).cloned().collect();
         let plan = Plan::new(queries, &sources);
         let watching: Vec<usize> = match &plan {
             Plan::Everything => Vec::new(),
@@ -93,7 +97,7 @@ impl TypeProgram {
                 watchers.filter(|watchers| !watchers.contains(&number)).into_iter().for_each(|it| it.push(number));
             }
         }
-        Self { base_url: base_url.to_owned(), sources, watchers, plan }
+        Self { base_url: base_url.to_owned(), wanted, sources, watchers, plan }
     }
 
     /// The root elements that the queries look at.

@@ -14,6 +14,7 @@ mod string;
 mod text;
 mod token;
 mod uri;
+mod value_set;
 
 pub(super) use date::{DateTest, Interval};
 pub(super) use decimal::{Decimal, Written};
@@ -27,3 +28,4 @@ pub(super) use string::{FoundText, StringTest, TextRule};
 pub(super) use text::{split, unescaped};
 pub(super) use token::{FoundToken, OfType, TokenTest, same_code};
 pub(super) use uri::{FoundUri, UriRule, UriTest};
+pub(super) use value_set::{VALUE_SET_BYTES_MAX, code_of_value_set, is_coded, value_set_canonical};

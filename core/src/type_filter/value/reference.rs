@@ -113,6 +113,14 @@ impl<'f> FoundReference<'f> {
         let (url, canonical_version) = canonical_parts(canonical);
         Self { canonical_version, ..Self::new(url, base_url) }
     }
+
+    /// `Type/id` of the resource of this server, without the version that may have been said.
+    pub(in crate::type_filter) fn resource(&self) -> Option<&'f str> {
+        let LocalReference { resource_type, id, version } = self.local.as_ref()?;
+        let behind = version.as_ref().map_or(0, |version| HISTORY.len() + version.len() + 1);
+        let end = self.text.len().checked_sub(behind)?;
+        self.text.get(end.checked_sub(resource_type.len() + 1 + id.len())?..end)
+    }
 }
 
 impl KeyedTest for ReferenceTest {
@@ -153,7 +161,7 @@ impl<'r> LocalReference<'r> {
         };
         let (resource_type, rest) = relative.split_once('/')?;
         let (id, version) = match rest.split_once('/') {
-            Some((id, history)) => (id, Some(history.strip_prefix("_history/").filter(|version| is_id(version))?)),
+            Some((id, history)) => (id, Some(history.strip_prefix(HISTORY).filter(|version| is_id(version))?)),
             None => (rest, None),
         };
         let is_type = resource_type.starts_with(|first: char| first.is_ascii_uppercase())
@@ -208,7 +216,7 @@ fn is_version_below(version: &str, above: &str) -> bool {
 }
 
 /// With a scheme, as `http:` and `urn:` are.
-fn is_absolute(text: &str) -> bool {
+pub(super) fn is_absolute(text: &str) -> bool {
     let is_scheme = |scheme: &str| {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
@@ -216,6 +224,31 @@ fn is_absolute(text: &str) -> bool {
     text.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty())
 }
 
+/// What stands before a version.
+const HISTORY: &str = "_history/";
+
 /// What a key is joined to, instead of a resource type.
 const ID: u64 = 1;
 const URL: u64 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_to_a_resource_of_ours_names_it_however_it_is_written() {
+        let resource = |text| FoundReference::new(text, "https://ehr.example/fhir").resource();
+        for text in [
+            "Patient/1",
+            "Patient/1/_history/23",
+            "https://ehr.example/fhir/Patient/1",
+            "https://ehr.example/fhir/Patient/1/_history/23",
+        ] {
+            assert_eq!(resource(text), Some("Patient/1"), "{text}");
+        }
+        for text in ["", "1", "#1", "Patient/", "urn:uuid:1", "https://other.example/fhir/Patient/1", "Patient?name=x"]
+        {
+            assert_eq!(resource(text), None, "{text}");
+        }
+    }
+}

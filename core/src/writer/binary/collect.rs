@@ -83,16 +83,16 @@ impl<'p> Finder<'p> {
                 if !has(sets, Collection::SecurityContexts, &own) {
                     return;
                 }
-                if verdict(of_patients, line).is_some() {
+                if verdict(of_patients, line, sets).is_some() {
                     found(&own);
-                } else if of_everything.as_ref().is_some_and(|selector| verdict(selector, line).is_some()) {
+                } else if of_everything.as_ref().is_some_and(|selector| verdict(selector, line, sets).is_some()) {
                     found(&nobodys(&own));
                 }
             }
             Self::Attachments { selector, binaries, pen } => {
                 let is_document = *binaries && is_binary(line);
                 // A document made of a Binary holds its content.
-                if let Some(resource_type) = (!is_document).then(|| verdict(selector, line)).flatten() {
+                if let Some(resource_type) = (!is_document).then(|| verdict(selector, line, sets)).flatten() {
                     pen.look_for_binaries(&resource_type, line, |id| found(&format!("Binary/{id}")));
                 }
             }

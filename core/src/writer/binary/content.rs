@@ -66,7 +66,7 @@ impl<'p> Contents<'p> {
             }
             SecurityContext::Patient(None) | SecurityContext::Elsewhere => self.population.is_none(),
         };
-        linked && may_be_read() && verdict(&self.selector, line).is_some()
+        linked && may_be_read() && verdict(&self.selector, line, sets).is_some()
     }
 
     /// The document that a Binary would be, by which consent is asked; `None` for what is nobody's.

@@ -93,9 +93,9 @@ impl Binaries {
     }
 
     /// What becomes of a line in the main pass.
-    pub(super) fn judge<'l>(&'l mut self, selector: &'l Selector<'_>, line: &'l [u8]) -> Judged<'l> {
+    pub(super) fn judge<'l>(&'l mut self, selector: &'l Selector<'_>, line: &'l [u8], sets: &[Set<'_>]) -> Judged<'l> {
         let as_it_stands = |verdict| Judged { verdict, line, is_document: false };
-        if let Some(verdict) = selector.judge_apart_from(Some("Binary"), line) {
+        if let Some(verdict) = selector.judge_apart_from(Some("Binary"), line, sets) {
             return as_it_stands(verdict);
         }
         // What a document is made of is part of the output.
@@ -103,10 +103,10 @@ impl Binaries {
             return as_it_stands(Err(problem));
         }
         match self.security_context(line) {
-            SecurityContext::Nobody => as_it_stands(selector.judge(line)),
+            SecurityContext::Nobody => as_it_stands(selector.judge(line, sets)),
             SecurityContext::Resource(_) => Judged::out(),
             context @ (SecurityContext::Patient(_) | SecurityContext::Elsewhere) => {
-                self.judge_document(selector, line, &context)
+                self.judge_document(selector, line, &context, sets)
             }
         }
     }
@@ -127,9 +127,9 @@ impl Binaries {
             SecurityContext::Resource(target) => {
                 let found = |text: &str| has(sets, Collection::SecurityContextsFound, text);
                 if found(target) {
-                    self.judge_document(selector, line, &context)
+                    self.judge_document(selector, line, &context, sets)
                 } else if self.of_everything && found(&nobodys(target)) {
-                    Judged { verdict: selector.judge(line), line, is_document: false }
+                    Judged { verdict: selector.judge(line, sets), line, is_document: false }
                 } else {
                     // It is not there, or withheld; what it governs is too.
                     Judged::out()
@@ -144,13 +144,14 @@ impl Binaries {
         selector: &'l Selector<'_>,
         line: &[u8],
         context: &SecurityContext<'_>,
+        sets: &[Set<'_>],
     ) -> Judged<'l> {
         if !self.documents {
             return Judged::out();
         }
         self.document.clear();
         let written = document::write(line, context, &mut self.document);
-        let verdict = written.and_then(|()| selector.judge(&self.document));
+        let verdict = written.and_then(|()| selector.judge(&self.document, sets));
         Judged { verdict, line: &self.document, is_document: true }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     json::{Element, Header, LineError, validate},
     reference::is_id,
     search::{Roots, Slot},
+    sets::Set,
     type_filter::Progress,
 };
 
@@ -35,9 +36,11 @@ enum Stop {
 
 /// What is known of a resource so far.
 #[derive(Default)]
-struct State {
+struct State<'s> {
     /// The type that is judged elsewhere.
     apart: Option<&'static str>,
+    /// What the queries ask for.
+    sets: &'s [Set<'s>],
     progress: Progress,
     belonging: Belonging,
     has_id: bool,
@@ -59,8 +62,8 @@ impl Selector<'_> {
     /// | strict output | whatever is exported, whole; of other lines what was walked until they were out | refused if anything looks at it |
     /// | strict all | every line, whole | refused if anything looks at it |
     /// | trust | nothing | the first counts |
-    pub(in super::super) fn judge(&self, line: &[u8]) -> Result<Verdict<'_>, LineError> {
-        self.judge_apart_from(None, line).unwrap_or(Ok(Verdict::Out))
+    pub(in super::super) fn judge(&self, line: &[u8], sets: &[Set<'_>]) -> Result<Verdict<'_>, LineError> {
+        self.judge_apart_from(None, line, sets).unwrap_or(Ok(Verdict::Out))
     }
 
     /// The same; `None` if the resource is of a type that the caller judges otherwise.
@@ -68,10 +71,11 @@ impl Selector<'_> {
         &self,
         apart: Option<&'static str>,
         line: &[u8],
+        sets: &[Set<'_>],
     ) -> Option<Result<Verdict<'_>, LineError>> {
         let Scratch { roots, repeated, progress } = self.scratch.take();
         let mut found = Found { roots: roots.emptied(), repeated };
-        let mut state = State { apart, progress, ..State::default() };
+        let mut state = State { apart, sets, progress, ..State::default() };
         let verdict = match self.validation {
             Validation::Trust => self.walk(line, &mut found, &mut state),
             Validation::StrictOutput => {
@@ -102,7 +106,7 @@ impl Selector<'_> {
         &self,
         line: &'l [u8],
         found: &mut Found<'l>,
-        state: &mut State,
+        state: &mut State<'_>,
     ) -> Result<(&TypeRule, Verdict<'_>), Stop> {
         let trusts = self.validation == Validation::Trust;
         let mut rule: Option<&TypeRule> = None;
@@ -139,7 +143,7 @@ impl Selector<'_> {
         &self,
         line: &'l [u8],
         found: &mut Found<'l>,
-        state: &mut State,
+        state: &mut State<'_>,
     ) -> Result<(&TypeRule, Verdict<'_>), Stop> {
         check_whole(line)?;
         let mut members = Element::new(line).members();
@@ -158,7 +162,7 @@ impl Selector<'_> {
 
     /// Judges by an exact reader that shares nothing with the walk, and says what is wrong with a line.
     #[cold]
-    fn judge_exactly(&self, line: &[u8], state: &mut State) -> Result<(&TypeRule, Verdict<'_>), Stop> {
+    fn judge_exactly(&self, line: &[u8], state: &mut State<'_>) -> Result<(&TypeRule, Verdict<'_>), Stop> {
         let header = Header::read(line, |name| self.table.slot_of(name).is_some()).map_err(Stop::Problem)?;
         let mut found = Found { roots: Roots::default(), repeated: Vec::new() };
         for (name, element) in &header.captured {
@@ -172,7 +176,7 @@ impl Selector<'_> {
     }
 
     /// Judges by all root elements that anything looks at.
-    fn judge_roots(&self, found: &Found<'_>, state: &mut State) -> Result<(&TypeRule, Verdict<'_>), Stop> {
+    fn judge_roots(&self, found: &Found<'_>, state: &mut State<'_>) -> Result<(&TypeRule, Verdict<'_>), Stop> {
         let text = |slot| found.roots.get(slot).and_then(Element::string).filter(|text| !text.is_empty());
         let Head { resource_type, id, meta } = self.head;
         let (name, id) = text(resource_type).zip(text(id)).ok_or(Stop::Odd)?;
@@ -190,14 +194,15 @@ impl Selector<'_> {
             return Err(Stop::Out);
         }
         self.refuse_repeated(rule, found)?;
-        *state = State { apart: state.apart, progress: std::mem::take(&mut state.progress), ..State::default() };
+        let progress = std::mem::take(&mut state.progress);
+        *state = State { apart: state.apart, sets: state.sets, progress, ..State::default() };
         self.take_all(rule, &found.roots, state)?;
         self.finish(rule, &found.roots, state)?;
         Ok((rule, self.verdict(rule, state)?))
     }
 
     /// The rule of the line's type, if resources of that type are selected.
-    fn selected_rule(&self, resource_type: Element<'_>, state: &State) -> Result<&TypeRule, Stop> {
+    fn selected_rule(&self, resource_type: Element<'_>, state: &State<'_>) -> Result<&TypeRule, Stop> {
         let rule = resource_type.undecoded().and_then(|name| self.rule(name));
         let decoded = || resource_type.string().and_then(|name| self.rule(name.as_bytes()));
         let rule = rule.or_else(decoded).ok_or(Stop::Odd)?;
@@ -207,16 +212,16 @@ impl Selector<'_> {
     }
 
     /// Takes what came before the type was known, and the type.
-    fn take_all(&self, rule: &TypeRule, roots: &Roots<'_>, state: &mut State) -> Result<(), Stop> {
+    fn take_all(&self, rule: &TypeRule, roots: &Roots<'_>, state: &mut State<'_>) -> Result<(), Stop> {
         if let Some(queries) = &rule.queries {
-            queries.begin(&mut state.progress);
+            queries.begin(state.sets, &mut state.progress);
         }
         roots.iter().try_for_each(|(slot, element)| self.take(rule, slot, element, state))
     }
 
     /// Asks all rules about a root element. Whoever has a rule more to give adds it here, and to [`Self::finish`] what
     /// it says where its element is absent.
-    fn take(&self, rule: &TypeRule, slot: Slot, element: Element<'_>, state: &mut State) -> Result<(), Stop> {
+    fn take(&self, rule: &TypeRule, slot: Slot, element: Element<'_>, state: &mut State<'_>) -> Result<(), Stop> {
         if !rule.looks_at.get(slot.index()).is_some_and(|looks| *looks) {
             return Ok(());
         }
@@ -232,11 +237,13 @@ impl Selector<'_> {
             out_unless(when != When::Without)?;
         }
         out_unless(self.patients.take(&rule.patients, slot, element, &mut state.belonging))?;
-        out_unless(rule.queries.as_ref().is_none_or(|queries| queries.take(slot, element, &mut state.progress)))
+        out_unless(
+            rule.queries.as_ref().is_none_or(|queries| queries.take(slot, element, state.sets, &mut state.progress)),
+        )
     }
 
     /// Whether all rules have said yes, whatever is still to come.
-    fn has_passed(&self, rule: &TypeRule, state: &State) -> bool {
+    fn has_passed(&self, rule: &TypeRule, state: &State<'_>) -> bool {
         state.has_id
             && state.when.is_some()
             && self.patients.has_decided(&rule.patients, &state.belonging)
@@ -244,18 +251,18 @@ impl Selector<'_> {
     }
 
     /// Asks all rules again, now that nothing more will come.
-    fn finish(&self, rule: &TypeRule, roots: &Roots<'_>, state: &mut State) -> Result<(), Stop> {
+    fn finish(&self, rule: &TypeRule, roots: &Roots<'_>, state: &mut State<'_>) -> Result<(), Stop> {
         if !state.has_id {
             return Err(Stop::Odd);
         }
         let when = *state.when.get_or_insert_with(|| self.time.when(None));
         out_unless(when != When::Without)?;
         out_unless(self.patients.belongs(&rule.patients, &state.belonging))?;
-        out_unless(rule.queries.as_ref().is_none_or(|queries| queries.finish(roots, &mut state.progress)))
+        out_unless(rule.queries.as_ref().is_none_or(|queries| queries.finish(roots, state.sets, &mut state.progress)))
     }
 
     /// What is said of a resource that all rules let through.
-    fn verdict<'s>(&self, rule: &'s TypeRule, state: &State) -> Result<Verdict<'s>, Stop> {
+    fn verdict<'s>(&self, rule: &'s TypeRule, state: &State<'_>) -> Result<Verdict<'s>, Stop> {
         match state.when {
             Some(When::Later) => Ok(Verdict::Later),
             Some(When::Unreadable) if self.time.takes_undated() => Ok(Verdict::InUndated(&rule.resource_type)),
@@ -284,7 +291,7 @@ fn check_whole(line: &[u8]) -> Result<(), Stop> {
     validate(line).map_err(|problem| Stop::Problem(Header::read(line, |_| false).err().unwrap_or(problem)))
 }
 
-fn refuse_apart(rule: &TypeRule, state: &State) -> Result<(), Stop> {
+fn refuse_apart(rule: &TypeRule, state: &State<'_>) -> Result<(), Stop> {
     if state.apart.is_some_and(|apart| apart == rule.resource_type.as_str()) { Err(Stop::Apart) } else { Ok(()) }
 }
 

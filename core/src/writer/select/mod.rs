@@ -16,10 +16,10 @@ use super::{WriterError, limits::Validation};
 use crate::{
     Edition, ResourceType,
     hash::{HashIndex, hash},
-    plan::ExportPlan,
+    plan::{Chain, ExportPlan},
     population::Population,
     search::{RootNames, RootTable, Slot},
-    type_filter::{self, Filter, FilterContext, TypeFilterSource, TypeProgram},
+    type_filter::{self, AskedSets, Filter, FilterContext, TypeFilterSource, TypeProgram},
 };
 use judge::Scratch;
 use patients::{PatientRule, Patients};
@@ -137,6 +137,8 @@ fn queries(
     // A query's own text is one value of the 3.0 grammar, whatever edition it came in.
     let queries = type_filter::parse(&sources, Edition::Stu3, &definitions).map_err(|_| WriterError::TypeFilter)?;
     let context = FilterContext { base_url: plan.base_url.clone(), now };
-    let filter = Filter::compile(&queries, &definitions, &context).map_err(|_| WriterError::TypeFilter)?;
+    let mut sets = AskedSets::only(&plan.value_sets, plan.chains.iter().map(Chain::asked));
+    let filter = Filter::compile_with_sets(&queries, &definitions, &context, &mut sets);
+    let filter = filter.map_err(|_| WriterError::TypeFilter)?;
     Ok(filter.into_programs())
 }

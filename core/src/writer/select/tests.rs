@@ -29,6 +29,7 @@ fn plan(level: Level) -> ExportPlan {
         request: String::new(),
         types: None,
         type_filters: Vec::new(),
+        value_sets: Vec::new(),
         withheld: Default::default(),
         since: None,
         until: None,
@@ -57,9 +58,9 @@ fn judged(plan: &ExportPlan, listed: &[&str], line: &str) -> [Result<String, Lin
         let population = matches!(plan.level, Level::Group(_)).then(|| Population::load(&block).unwrap());
         let selector = Selector::new(plan, population, mode).unwrap();
         // Nothing is left over from one line to the next.
-        let _ =
-            selector.judge(br#"{"resourceType":"Observation","id":"x","meta":{},"subject":{"reference":"Patient/a"},"#);
-        shown(selector.judge(line.as_bytes()))
+        let _ = selector
+            .judge(br#"{"resourceType":"Observation","id":"x","meta":{},"subject":{"reference":"Patient/a"},"#, &[]);
+        shown(selector.judge(line.as_bytes(), &[]))
     })
 }
 
@@ -358,7 +359,7 @@ proptest! {
             let population = matches!(plan.level, Level::Group(_)).then(|| Population::load(&block).unwrap());
             let selector = Selector::new(&plan, population, mode).unwrap();
             for (resource, line) in &lines {
-                let said = shown(selector.judge(line.as_bytes())).unwrap_or_else(|_| "wrong".into());
+                let said = shown(selector.judge(line.as_bytes(), &[])).unwrap_or_else(|_| "wrong".into());
                 prop_assert_eq!(said, expected(&plan, &listed, resource), "{:?} {} {:?}", mode, line, plan.type_filters);
             }
         }
@@ -383,7 +384,7 @@ proptest! {
         for mode in MODES {
             let population = matches!(plan.level, Level::Group(_)).then(|| PopulationBuilder::default().seal());
             let population = population.as_deref().map(|block| Population::load(block).unwrap());
-            let _ = Selector::new(&plan, population, mode).unwrap().judge(&line);
+            let _ = Selector::new(&plan, population, mode).unwrap().judge(&line, &[]);
         }
     }
 }

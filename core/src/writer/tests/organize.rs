@@ -238,7 +238,7 @@ proptest! {
         let plan = ExportPlan { level: Level::Patient(format!("p{patient}")), export_shared: true, ..organized() };
         let selector = Selector::new(&plan, Some(Population::load(&population).unwrap()), Validation::default()).unwrap();
         for line in &resources {
-            let is_in = matches!(selector.judge(line.as_bytes()).unwrap(), Verdict::In(_) | Verdict::InUndated(_));
+            let is_in = matches!(selector.judge(line.as_bytes(), &[]).unwrap(), Verdict::In(_) | Verdict::InUndated(_));
             let is_of = patients_of(line.as_bytes(), &Definitions::R4, "").contains(&format!("p{patient}"));
             prop_assert_eq!(is_in, is_of, "{}", line);
         }
