@@ -12,7 +12,7 @@ use crate::{
     outcome::{Issue, IssueCode},
     plan::{ExportPlan, TypeSelection},
     time::Timestamp,
-    type_filter::{self, TypeFilterSource},
+    type_filter::{self, Filter, FilterContext, TypeFilterSource},
 };
 
 /// What people do about exports, in order.
@@ -312,6 +312,9 @@ fn narrow(plan: &mut ExportPlan, answers: &FormAnswers) -> Result<(), JobMisuse>
     plan.withheld_labels.extend(answers.withheld_labels.iter().cloned());
     let sources: Vec<_> = answers.type_filters.iter().map(|query| TypeFilterSource::Post(query)).collect();
     let queries = type_filter::parse(&sources, crate::Edition::Stu3, &definitions).map_err(|_| JobMisuse::Answers)?;
+    // As a writer will read them, so that no export fails by its form. When that is makes no difference to whether it can.
+    let context = FilterContext { base_url: String::new(), now: Timestamp::from_millis(0) };
+    Filter::compile(&queries, &plan.search_definitions(), &context).map_err(|_| JobMisuse::Answers)?;
     if !plan.type_filters.is_empty() && !queries.is_empty() {
         // Both would have to hold, and an `or` of them would widen.
         return Err(JobMisuse::Answers);

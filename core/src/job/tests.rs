@@ -181,6 +181,29 @@ fn an_ehi_export_waits_for_everyone_in_turn_and_says_for_whom() {
     );
 }
 
+/// What the form asks by must be what a writer can evaluate, alone: a form is no kick-off at which sets are asked for.
+#[test]
+fn answers_that_no_writer_could_follow_are_refused_when_they_are_given() {
+    let mut config = deployment();
+    config["filterSets"] = json!({ "valueSets": true, "chains": true });
+    let (mut job, _) = ehi(&endpoint(&config));
+    for query in [
+        "Observation?date=nonsense",
+        "Observation?nonsense=1",
+        "Observation?date:exact=2020",
+        "Observation?subject:Patient.name=x",
+        "Observation?code:in=http://v",
+        "Observation?_list=1",
+    ] {
+        let answers = FormAnswers { type_filters: vec![query.into()], ..FormAnswers::default() };
+        let misuse = job.apply(Command::FormSubmitted { answers }, at(1)).unwrap_err();
+        assert_eq!((misuse, job.state()), (JobMisuse::Answers, State::AwaitingPatient), "{query}");
+    }
+    let answers = FormAnswers { type_filters: vec!["Patient?race=x".into()], ..FormAnswers::default() };
+    job.apply(Command::FormSubmitted { answers }, at(2)).unwrap();
+    assert_eq!(job.plan().type_filters, ["Patient?race=x"], "US Core's, as a writer knows it");
+}
+
 /// Whoever may read what a chain has selected may read what it asked about.
 #[test]
 fn a_token_covers_an_export_if_it_covers_what_its_chains_lead_to() {
