@@ -250,7 +250,7 @@ impl PartitionRun<'_> {
 pub(super) struct Data<'d> {
     source: &'d dyn Source,
     snapshot: String,
-    transaction_time: Timestamp,
+    pub(super) transaction_time: Timestamp,
 }
 
 impl Data<'_> {

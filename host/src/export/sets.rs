@@ -26,11 +26,16 @@ pub(super) fn make(
     let wanted = exporter.engines.instance()?.sets_wanted(plan, pass)?;
     let mut made: Vec<(SetWanted, Vec<u8>)> = Vec::with_capacity(wanted.len());
     for (set, task) in wanted {
-        let Some(task) = task else {
-            bail!("this source knows no {set}, without which the export is not to be made");
-        };
         let (mut collecting, mut making) = (exporter.engines.instance()?, exporter.engines.instance()?);
         let mut builder = making.set(&set, TEXTS_MAX)?;
+        let Some(task) = task else {
+            for text in known(exporter, &set, data)? {
+                builder.push(text.as_bytes())?;
+                builder.push(b"\n")?;
+            }
+            made.push((set, builder.finish()?));
+            continue;
+        };
         let mut writer = collecting.writer(plan, &task, population, &exporter.limits)?;
         // A collecting pass is told which of the earlier sets it needs by the same question.
         let needed = exporter.engines.instance()?.sets_wanted(plan, task.pass)?;
@@ -53,6 +58,15 @@ pub(super) fn make(
         made.push((set, builder.finish()?));
     }
     Ok(made)
+}
+
+/// What the source knows by itself. An export that needs what it does not know is not made.
+fn known(exporter: &Exporter, set: &SetWanted, data: &Data<'_>) -> Result<Vec<String>> {
+    let known = match set {
+        SetWanted::ValueSet(canonical) => exporter.source.value_set(canonical, data.transaction_time)?,
+        SetWanted::Vetoes | SetWanted::Collected(_) => None,
+    };
+    known.with_context(|| format!("this source knows no {set}, without which the export is not to be made"))
 }
 
 /// Some 60 bytes each. An export that would need more fails rather than take a machine's memory.
