@@ -7,6 +7,8 @@ pub mod http;
 pub mod pipe;
 pub mod proxy;
 pub mod records;
-pub mod requirement;
 pub mod server;
 pub mod tokens;
+
+pub use ehi_requirement as requirement;
+pub use ehi_requirement::requirement;

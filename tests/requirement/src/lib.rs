@@ -1,8 +1,10 @@
 //! The list of requirements, and the word of a test that it reached some of them.
 //!
-//! [`requirement!`](crate::requirement!) stands inside the test that asserts the rows, **behind** those assertions: a
+//! [`requirement!`] stands inside the test that asserts the rows, **behind** those assertions: a
 //! test that fails has then claimed nothing. `cargo xtask requirements` holds the claims of a run against
-//! `tests/requirements.toml`; what is asked of servers counts only by `http-component`.
+//! `tests/requirements.toml`, which says whose word counts for which rows.
+//!
+//! A crate of its own that needs none of ours, so that the tests of every one can use it.
 
 use std::{collections::BTreeSet, fs, io::Write, path::Path, sync::LazyLock};
 
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// # fn deletes_a_job() {
 /// # let status = 404;
 /// assert_eq!(status, 404);
-/// ehi_tests::requirement!("core", "BD-DEL-03", "BD-DEL-05");
+/// ehi_requirement::requirement!("core", "BD-DEL-03", "BD-DEL-05");
 /// # }
 /// ```
 ///
@@ -28,7 +30,7 @@ use serde::{Deserialize, Serialize};
 #[macro_export]
 macro_rules! requirement {
     ($via:expr, $($id:literal),+ $(,)?) => {
-        $crate::requirement::reached($crate::requirement::Via::via(&$via), module_path!(), &[$($id),+])
+        $crate::reached($crate::Via::via(&$via), module_path!(), &[$($id),+])
     };
 }
 
@@ -55,8 +57,7 @@ pub fn is_known(id: &str) -> bool {
     KNOWN.contains(id)
 }
 
-/// Records that a test reached these requirements, if `EHI_REQUIREMENTS_DIR` says where; see
-/// [`requirement!`](crate::requirement!).
+/// Records that a test reached these requirements, if `EHI_REQUIREMENTS_DIR` says where; see [`requirement!`].
 pub fn reached(via: &str, module: &str, ids: &[&str]) {
     assert!(FACES.contains(&via), "`{via}` is no face; faces are {FACES:?}");
     for id in ids {
@@ -108,7 +109,7 @@ static KNOWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     struct Row {
         id: String,
     }
-    let list: Result<List, _> = toml::from_str(include_str!("../requirements.toml"));
+    let list: Result<List, _> = toml::from_str(include_str!("../../requirements.toml"));
     assert!(list.is_ok(), "tests/requirements.toml cannot be read: {:?}", list.err());
     list.into_iter().flat_map(|list| list.requirement).map(|row| row.id).collect()
 });
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn a_test_is_named_by_its_thread() {
         let name = test_name(module_path!());
-        assert_eq!(name, "ehi_tests::requirement::tests::a_test_is_named_by_its_thread");
+        assert_eq!(name, "ehi_requirement::tests::a_test_is_named_by_its_thread");
     }
 
     #[test]
