@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::matrix::{Actor, Level, Matrix, Record, Requirement, Status, Via};
+use super::matrix::{Actor, Level, Matrix, Record, Requirement, Shown, Status, Via};
 
 /// What a run knows of one requirement.
 #[derive(Default)]
@@ -10,6 +10,8 @@ pub(super) struct Reached<'r> {
     pub(super) tests: BTreeSet<&'r str>,
     /// Whether one of them asked the component over HTTP.
     by_http: bool,
+    /// Whether one of them asked core itself.
+    by_core: bool,
 }
 
 impl<'r> Reached<'r> {
@@ -19,6 +21,7 @@ impl<'r> Reached<'r> {
             let entry = reached.entry(&record.id).or_default();
             entry.tests.insert(&record.test);
             entry.by_http |= record.via == Via::HttpComponent;
+            entry.by_core |= record.via == Via::Core;
         }
         reached
     }
@@ -33,6 +36,7 @@ pub(super) fn faults(matrix: &Matrix, records: &[Record]) -> Vec<String> {
         if !known.insert(requirement.id.as_str()) {
             faults.push(format!("{} is listed twice", requirement.id));
         }
+        faults.extend(shown_fault(requirement));
         faults.extend(row_fault(requirement, reached.get(requirement.id.as_str())));
     }
     for (id, reached) in &reached {
@@ -44,14 +48,18 @@ pub(super) fn faults(matrix: &Matrix, records: &[Record]) -> Vec<String> {
     faults
 }
 
+/// Whoever could choose where a row is shown would choose where it is easy.
+fn shown_fault(requirement: &Requirement) -> Option<String> {
+    let may_be_core = requirement.actor == Actor::Server && AREAS_SHOWN_BY_CORE.contains(&requirement.area.as_str());
+    (requirement.shown == Shown::Core && !may_be_core)
+        .then(|| format!("{} cannot be shown by core: it has to be seen from outside", requirement.id))
+}
+
 fn row_fault(requirement: &Requirement, reached: Option<&Reached<'_>>) -> Option<String> {
     let id = &requirement.id;
     match (requirement.status, reached) {
         (Status::Covered, None) => Some(format!("{id} is listed as covered, yet no test reached it")),
-        (Status::Covered, Some(reached)) if requirement.actor == Actor::Server && !reached.by_http => Some(format!(
-            "{id} asks something of servers, yet no test reached it through the component over HTTP: only {}",
-            names(&reached.tests)
-        )),
+        (Status::Covered, Some(reached)) if requirement.actor == Actor::Server => server_fault(requirement, reached),
         (Status::Covered, Some(_)) => None,
         (status, Some(reached)) => {
             Some(format!("{id} is listed as {}, yet reached by {}", status.name(), names(&reached.tests)))
@@ -59,6 +67,17 @@ fn row_fault(requirement: &Requirement, reached: Option<&Reached<'_>>) -> Option
         (Status::NotApplicable, None) => excuse_fault(requirement),
         (Status::NotYet, None) => None,
     }
+}
+
+/// What is asked of servers has to be seen where a client sees it, or where it is decided if there is no such place.
+fn server_fault(requirement: &Requirement, reached: &Reached<'_>) -> Option<String> {
+    let (is_shown, place) = match requirement.shown {
+        Shown::HttpComponent => (reached.by_http, "through the component over HTTP"),
+        Shown::Core => (reached.by_core, "through core"),
+    };
+    let id = &requirement.id;
+    let tests = names(&reached.tests);
+    (!is_shown).then(|| format!("{id} asks something of servers, yet no test reached it {place}: only {tests}"))
 }
 
 /// What is not applicable needs a reason, and what a guide demands may only be left out with a whole optional feature.
@@ -96,6 +115,10 @@ fn crowded_tests(records: &[Record]) -> Vec<String> {
 fn names(tests: &BTreeSet<&str>) -> String {
     tests.iter().map(|test| format!("`{test}`")).collect::<Vec<_>>().join(", ")
 }
+
+/// What core decides for an endpoint that the embedder has and the host has not: who asks for an access token is a
+/// matter of the authorisation server.
+const AREAS_SHOWN_BY_CORE: [&str; 1] = ["smart-validation"];
 
 /// Features that a server may leave out as a whole.
 const OPTIONAL_AREAS: [&str; 2] = ["cohort (optional, FMM1)", "bulk-submit"];
@@ -155,6 +178,30 @@ mod tests {
     }
 
     #[test]
+    fn what_core_decides_for_an_embedders_endpoint_is_covered_by_core_and_by_nothing_less() {
+        let matrix = matrix(&[shown_by_core("A", "server", "smart-validation")]);
+        assert!(faults(&matrix, &[record("A", "refuses", "core")]).is_empty());
+        assert_eq!(
+            faults(&matrix, &[record("A", "refuses_in_c", "c"), record("A", "refuses_in_js", "js")]),
+            ["A asks something of servers, yet no test reached it through core: only `refuses_in_c`, `refuses_in_js`"]
+        );
+    }
+
+    #[test]
+    fn only_rows_of_the_closed_list_are_shown_by_core() {
+        let matrix = matrix(&[
+            shown_by_core("A", "server", "status"),
+            shown_by_core("B", "server", "smart-token-response"),
+            shown_by_core("C", "client", "smart-validation"),
+        ]);
+        let records = [record("A", "polls", "core"), record("B", "polls", "core"), record("C", "polls", "core")];
+        assert_eq!(
+            faults(&matrix, &records),
+            ["A", "B", "C"].map(|id| format!("{id} cannot be shown by core: it has to be seen from outside"))
+        );
+    }
+
+    #[test]
     fn five_requirements_may_share_a_test_and_six_may_not() {
         let ids = ["A", "B", "C", "D", "E", "F"];
         let rows: Vec<String> = ids.iter().map(|id| row(id, "client", "MAY", "covered")).collect();
@@ -194,6 +241,10 @@ mod tests {
             "[[requirement]]\nid = \"{id}\"\nactor = \"{actor}\"\nlevel = \"{level}\"\nsince = \"2.0\"\n\
              area = \"polling\"\ntext = \"what\"\nstatus = \"{status}\"\nreason = \"why\"\n"
         )
+    }
+
+    fn shown_by_core(id: &str, actor: &str, area: &str) -> String {
+        row(id, actor, "SHALL", "covered").replace("polling", area) + "shown = \"core\"\n"
     }
 
     fn record(id: &str, test: &str, via: &str) -> Record {

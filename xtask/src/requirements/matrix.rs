@@ -37,8 +37,22 @@ pub(super) struct Requirement {
     #[expect(dead_code, reason = "for whoever writes the test")]
     pub(super) check: String,
     pub(super) status: Status,
+    /// Through what a test of it has to go, if it is asked of servers.
+    #[serde(default)]
+    pub(super) shown: Shown,
     #[serde(default)]
     pub(super) reason: String,
+}
+
+/// Through what a test has to go for its word to count.
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Shown {
+    /// The component, asked over HTTP.
+    #[default]
+    HttpComponent,
+    /// Core alone: what it decides there is for an endpoint of the embedder's, which the host has not.
+    Core,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
