@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Auth, Endpoint, EndpointConfig};
 use crate::{
     http::{FHIR_JSON, Response},
+    kick_off::Operation,
     plan::Supporting,
     type_filter::Filter,
 };
@@ -59,7 +60,11 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
                 json!({
                     "name": "ehi-export",
                     "definition": "http://hl7.org/fhir/us/ehi-api/OperationDefinition/ehi-export",
-                    "documentation": format!("the format is documented at {}", ehi.documentation_url),
+                    "documentation": format!(
+                        "the format is documented at {}; {}",
+                        ehi.documentation_url,
+                        ehi_parameters(&endpoint.config)
+                    ),
                 })
             });
             let operations: Vec<_> = [operation("export", "patient-export"), one].into_iter().chain(ehi).collect();
@@ -87,6 +92,19 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
     resource
 }
 
+/// EHI-KICK-04: what a client may choose by.
+fn ehi_parameters(config: &EndpointConfig) -> String {
+    let own = config.vendor_parameters.iter();
+    let own = own.filter(|(_, parameter)| parameter.operations.contains(&Operation::EhiExport));
+    let told: Vec<_> = own
+        .map(|(name, parameter)| {
+            let values = parameter.values.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            format!("`{name}` ({})", if values.is_empty() { "any text" } else { values.as_str() })
+        })
+        .collect();
+    if told.is_empty() { "it has no parameters".into() } else { format!("its parameters: {}", told.join(", ")) }
+}
+
 /// BD-KICK-15: what can be read and searched, and by what.
 fn look_ups(name: &str) -> Option<(Value, String)> {
     let codes: &[&str] = match name {
@@ -105,15 +123,31 @@ fn search_parameters(endpoint: &Endpoint, name: &str) -> Vec<Value> {
     let definitions = endpoint.definitions();
     let known = definitions.search_codes(name).filter_map(|code| definitions.search_parameter(name, code));
     let usable = known.filter(|parameter| Filter::supports(parameter));
-    let known = usable.map(|parameter| (parameter.code(), parameter.parameter_type().as_str()));
+    let known =
+        usable.map(|parameter| json!({ "name": parameter.code(), "type": parameter.parameter_type().as_str() }));
     // R4 has no name of a Group, and a search by it is what the guide asks for.
-    let group_name =
-        (name == "Group" && definitions.search_parameter(name, "name").is_none()).then_some(("name", "string"));
-    known.chain(group_name).map(|(name, kind)| json!({ "name": name, "type": kind })).collect()
+    let group_name = (name == "Group" && definitions.search_parameter(name, "name").is_none())
+        .then(|| json!({ "name": "name", "type": "string", "extension": not_in_exports() }));
+    known.chain(group_name).collect()
+}
+
+/// BD-CAP-05: what a look-up can be asked by, and no `_typeFilter`.
+fn not_in_exports() -> Value {
+    let flag = |operation| {
+        json!({
+            "url": "http://hl7.org/fhir/uv/bulkdata/Extension/operation-not-supported",
+            "valueCanonical": definition(operation),
+        })
+    };
+    ["export", "patient-export", "group-export"].into_iter().map(flag).collect()
 }
 
 fn operation(name: &str, canonical: &str) -> Value {
-    json!({ "name": name, "definition": format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{canonical}") })
+    json!({ "name": name, "definition": definition(canonical) })
+}
+
+fn definition(canonical: &str) -> String {
+    format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{canonical}")
 }
 
 /// BD-CAP-06: what a client would otherwise have to try out.

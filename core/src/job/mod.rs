@@ -89,7 +89,8 @@ pub enum Wants {
     },
     /// Have staff take a step: see [`Command::Approve`] and [`Command::Reject`].
     Step(StepWanted),
-    /// Remove everything below the job's storage prefix, by listing it, then say [`Command::Removed`].
+    /// Remove everything below the job's storage prefix, by listing it, then say [`Command::Removed`]. Nothing hurries it: no
+    /// file is served to anyone new, so let downloads that are open end first, within a bound of your own (BD-SEC-09).
     Remove,
     /// Forget the job altogether.
     Forget,

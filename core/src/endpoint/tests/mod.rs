@@ -1,5 +1,6 @@
 //! What is decided about requests, from the bytes on.
 
+mod capability;
 mod look_up;
 mod patients;
 mod provider;
