@@ -8,7 +8,7 @@
     reason = "it is how tests fail"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ehi_core::{
     Definitions, Edition, Endpoint, Timestamp,
@@ -27,6 +27,7 @@ use ehi_core::{
     sets::{Set, SetBuilder},
     writer::{Output, Source, Writer, WriterLimits},
 };
+use ehi_requirement::requirement;
 
 #[test]
 fn every_edition_and_method_exports_all_lines_once() {
@@ -104,6 +105,26 @@ fn a_cancelled_export_is_cancelled_on_the_server() {
     assert!(pair.server.jobs.values().all(|hosted| !hosted.job.state().is_unfinished()));
 }
 
+#[test]
+fn a_file_is_asked_for_as_ndjson_and_comes_however_it_is_asked_for() {
+    let mut pair = Pair::new(Edition::Stu3, |request| request.delete_when_done = false);
+    assert_eq!(pair.drive().outcome, Outcome::Complete);
+    assert_eq!(pair.accepts, ["application/fhir+ndjson".to_owned()].into());
+    let is_file = |line: &&String| line.contains("/files/") && line.ends_with(" -> 200");
+    let fetched = pair.server.log.iter().find(is_file).unwrap().split(' ').nth(1).unwrap();
+    let url = format!("{ORIGIN}{fetched}");
+    let mut answers = Vec::new();
+    for accept in [None, Some("*/*"), Some("application/fhir+ndjson")] {
+        let headers: Vec<_> = accept.into_iter().map(|value| ("Accept".to_owned(), value.to_owned())).collect();
+        answers.push(pair.send("GET", &url, &headers, b"", true));
+    }
+    let [(status, headers, body), others @ ..] = answers.as_slice() else { panic!("no answers") };
+    assert_eq!(*status, 200);
+    assert!(headers.contains(&("content-type".to_owned(), "application/fhir+ndjson".to_owned())), "{headers:?}");
+    assert!(!body.is_empty() && others.iter().all(|other| other.0 == 200 && other.2 == *body));
+    requirement!("core", "BD-FILE-13");
+}
+
 /// A client, a server, a network between them, and the client's disk.
 struct Pair {
     client: Client,
@@ -112,6 +133,8 @@ struct Pair {
     saved: Vec<u8>,
     files: BTreeMap<String, Vec<u8>>,
     receiving: BTreeMap<u64, (String, Vec<u8>, Expect)>,
+    /// How files were asked for.
+    accepts: BTreeSet<String>,
     cut_every: Option<usize>,
     restart_every: Option<u32>,
     cancel_at_wait: Option<u32>,
@@ -131,6 +154,7 @@ impl Pair {
             saved: Vec::new(),
             files: BTreeMap::new(),
             receiving: BTreeMap::new(),
+            accepts: BTreeSet::new(),
             cut_every: None,
             restart_every: None,
             cancel_at_wait: None,
@@ -171,6 +195,8 @@ impl Pair {
             }
             ClientOutput::Download { op, url, headers, authorize, from, to, expect } => {
                 assert!(self.files.get(&to).map_or(0, Vec::len) as u64 >= from, "the part is there");
+                self.accepts
+                    .extend(headers.iter().filter(|(name, _)| name == "accept").map(|(_, value)| value.clone()));
                 let (status, headers, body) = self.send("GET", url.as_str(), &headers, b"", authorize);
                 let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
                 let stored = matches!(status, 200 | 206);

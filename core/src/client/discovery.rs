@@ -45,6 +45,23 @@ struct Resource {
 #[derive(Deserialize)]
 struct SearchParameter {
     name: Option<String>,
+    #[serde(default)]
+    extension: Vec<Extension>,
+}
+
+#[derive(Deserialize)]
+struct Extension {
+    url: Option<String>,
+}
+
+impl SearchParameter {
+    /// BD-CAP-05: it may be one for searches only.
+    fn is_for_exports(&self) -> bool {
+        let not_for_exports = |extension: &Extension| {
+            extension.url.as_deref().is_some_and(|url| url.ends_with("/operation-not-supported"))
+        };
+        !self.extension.iter().any(not_for_exports)
+    }
 }
 
 #[derive(Deserialize)]
@@ -103,6 +120,7 @@ impl Client {
             let of_type = resources().filter(|one| one.resource_type.as_deref() == Some(wanted));
             let common = capabilities.rest.iter().flat_map(|rest| &rest.search_param);
             let declared = of_type.flat_map(|one| &one.search_param).chain(common);
+            let declared = declared.filter(|one| one.is_for_exports());
             let declared: BTreeSet<_> = declared.filter_map(|one| one.name.as_deref()).collect();
             // A chained name's own code is of another type.
             for criterion in query.criteria().iter().filter(|one| one.name().links().is_empty()) {

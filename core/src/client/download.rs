@@ -480,7 +480,7 @@ impl super::record::File {
 }
 
 /// What a file is called until it is known to be sound.
-fn part_name(name: &str) -> String {
+pub(super) fn part_name(name: &str) -> String {
     format!("{name}.part")
 }
 

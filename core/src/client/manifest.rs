@@ -156,12 +156,14 @@ impl Client {
         let head = &self.record.head;
         let differs = head.transaction_time != manifest.transaction_time
             || head.requires_access_token != manifest.requires_access_token
-            || manifest.documentation_url.is_some() && head.documentation_url != manifest.documentation_url;
+            || manifest.documentation_url.is_some() && head.documentation_url != manifest.documentation_url
+            || manifest.extension.is_some() && head.extension != manifest.extension;
         if differs && index == 0 {
             let head = self.record.head_mut();
             head.transaction_time = manifest.transaction_time.clone().or(head.transaction_time.take());
             head.requires_access_token = manifest.requires_access_token;
             head.documentation_url = manifest.documentation_url.clone().or(head.documentation_url.take());
+            head.extension = manifest.extension.clone().or(head.extension.take());
         } else if differs && index > 0 && head.transaction_time != manifest.transaction_time {
             // BD-MAN-27.
             self.record.find(Finding::PageChanged { page });

@@ -19,10 +19,14 @@
 
 mod attachment;
 mod backoff;
+mod check;
 mod control;
 mod discovery;
 mod download;
+mod ending;
 mod event;
+mod group;
+mod index;
 mod input;
 mod kick_off;
 mod limits;
@@ -51,6 +55,8 @@ use state::Event;
 use crate::{Sensitive, time::Timestamp};
 
 pub use event::{LogDetail, LogEvent};
+pub use group::{GroupUpdate, GroupUpdateError};
+pub use index::{IndexError, ResourceIndex};
 pub use input::{ClientInput, TransferError};
 pub use limits::ClientLimits;
 pub use origin::{Origin, OriginPolicy, Url, UrlError};
@@ -94,6 +100,8 @@ pub struct Client {
     token: Token,
     cancelled: bool,
     opened: BTreeSet<Url>,
+    /// Files to discard once it is saved that they are.
+    discards: VecDeque<String>,
     progress: Option<Sensitive<String>>,
     report: Option<Box<Report>>,
 }
@@ -146,6 +154,7 @@ impl Client {
         }
         client.take_up_files();
         if client.record.head.stage == Stage::Ended {
+            client.discard_what_failed();
             client.report = Some(Box::new(client.make_report(Outcome::Incomplete)));
         }
         // The deadline counts from the first run; a clock that went back does not prolong it by more than that.
@@ -176,6 +185,7 @@ impl Client {
             token: Token::None,
             cancelled,
             opened: BTreeSet::new(),
+            discards: VecDeque::new(),
             progress: None,
             report: None,
         }
@@ -191,6 +201,9 @@ impl Client {
             }
             if let Some((bytes, append)) = self.record.take_unsaved() {
                 return ClientOutput::Save { bytes: Sensitive::new(bytes), append };
+            }
+            if let Some(name) = self.discards.pop_front() {
+                return ClientOutput::Discard { name };
             }
             if let Some(report) = &self.report {
                 return ClientOutput::Done(report.clone());
@@ -303,40 +316,6 @@ impl Client {
         }
     }
 
-    /// Ends what has nothing left to do.
-    fn settle(&mut self, now: Timestamp) -> bool {
-        let idle =
-            self.control.is_none() && self.fetches.is_empty() && self.waiting.is_empty() && self.stale.is_empty();
-        if self.record.head.stage != Stage::Fetching || !idle {
-            return false;
-        }
-        let lost = self.has_losses();
-        if self.record.plan.request().delete_when_done && !lost {
-            self.enter(Event::Arrived);
-        } else {
-            self.end(if lost { Outcome::Incomplete } else { Outcome::Complete }, now);
-        }
-        true
-    }
-
-    fn can_reopen(&self) -> bool {
-        use FailureReason::{ExportFailed, Gone, Refused};
-        let head = &self.record.head;
-        head.stage == Stage::Ended
-            && head.polling_location.is_some()
-            && match &head.outcome {
-                Some(Outcome::Incomplete) => true,
-                Some(Outcome::Failed(failure)) => !matches!(failure.reason, ExportFailed | Gone | Refused),
-                Some(Outcome::Complete | Outcome::Cancelled) | None => false,
-            }
-    }
-
-    fn has_losses(&self) -> bool {
-        let (findings, left_out) = self.record.findings();
-        // What was left out of the list may have been a loss.
-        left_out > 0 || findings.iter().any(Finding::is_loss)
-    }
-
     /// When to come again if nothing happens before.
     fn wake_at(&self, now: Timestamp) -> Timestamp {
         let control = self.control.as_ref().filter(|control| control.op.is_none()).map(|control| control.not_before);
@@ -400,74 +379,6 @@ impl Client {
         self.fetches.clear();
         self.waiting.clear();
         self.stale.clear();
-    }
-
-    fn fail(&mut self, step: Step, reason: FailureReason, status: Option<u16>, issues: Vec<PeerIssue>, now: Timestamp) {
-        let outcome =
-            if self.cancelled { Outcome::Cancelled } else { Outcome::Failed(Failure { step, reason, status, issues }) };
-        self.end(outcome, now);
-    }
-
-    fn end(&mut self, outcome: Outcome, now: Timestamp) {
-        self.abort(false);
-        let report = self.make_report(outcome);
-        self.record.head_mut().outcome = Some(report.outcome.clone());
-        self.enter(Event::End);
-        let reason = if let Outcome::Failed(failure) = &report.outcome { Some(failure.reason) } else { None };
-        self.log(
-            LogDetail::ExportComplete {
-                files: report.files,
-                resources: report.resources,
-                bytes: report.bytes,
-                attachments: report.attachments,
-                duration: u64::try_from(now.as_millis().saturating_sub(self.record.created.as_millis())).unwrap_or(0),
-                outcome: report.outcome.as_str().into(),
-                reason,
-            },
-            now,
-        );
-        self.report = Some(Box::new(report));
-    }
-
-    fn make_report(&self, outcome: Outcome) -> Report {
-        let (findings, findings_left_out) = self.record.findings();
-        let head = &self.record.head;
-        let mut report = Report {
-            outcome: head.outcome.clone().unwrap_or(outcome),
-            transaction_time: head.transaction_time.clone(),
-            documentation_url: head.documentation_url.clone(),
-            files: 0,
-            deleted_files: 0,
-            resources: 0,
-            attachments: 0,
-            bytes: 0,
-            issues: BTreeMap::new(),
-            failed_files: 0,
-            findings: findings.to_vec(),
-            findings_left_out,
-        };
-        for file in self.record.files.values() {
-            match &file.state {
-                FileState::Arrived { bytes, resources, problem, issues } => {
-                    report.bytes = report.bytes.saturating_add(*bytes);
-                    report.resources = report.resources.saturating_add(*resources);
-                    report.failed_files += u64::from(problem.is_some());
-                    match file.kind {
-                        FileKind::Attachment => report.attachments += 1,
-                        FileKind::Output | FileKind::Error => report.files += 1,
-                        FileKind::Deleted => {
-                            report.files += 1;
-                            report.deleted_files += 1;
-                        }
-                    }
-                    for (severity, count) in issues {
-                        *report.issues.entry(severity.clone()).or_default() += count;
-                    }
-                }
-                FileState::Waiting | FileState::Partial { .. } | FileState::Missing { .. } => report.failed_files += 1,
-            }
-        }
-        report
     }
 
     fn log(&mut self, detail: LogDetail, now: Timestamp) {

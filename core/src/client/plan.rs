@@ -1,18 +1,17 @@
 //! What to ask for. A request is checked when the plan is made of it, all problems together, so that no server is asked
 //! for something else than was meant.
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::origin::{OriginPolicy, Url};
+use super::{check::Check, origin::OriginPolicy};
 use crate::{
     Definitions, Edition, Sensitive,
     kick_off::Level,
-    reference::is_id,
     time::Timestamp,
-    type_filter::{self, Query, TypeFilterSource},
+    type_filter::{Filter, FilterContext, Query, TypeFilterError},
 };
 
 /// What to ask for, and how to go about it. Every member but `baseUrl` has a default; unknown members are refused.
@@ -39,7 +38,8 @@ pub struct ExportRequest {
     /// `_since`, sent verbatim: the transaction time of the last export (BD-GRP-02).
     #[serde(default)]
     pub since: Option<String>,
-    /// `_until`, sent verbatim.
+    /// `_until`, sent verbatim. Like `since` it is about when the server last changed a resource; a window of clinical dates
+    /// is asked for by `typeFilters` (BD-TF-17).
     #[serde(default)]
     pub until: Option<String>,
     /// `_type`; empty is all.
@@ -93,6 +93,10 @@ pub struct ExportRequest {
     /// Whether to tell the server to remove the export once everything has arrived sound (BD-DEL-06).
     #[serde(default = "yes")]
     pub delete_when_done: bool,
+    /// Whether files that have arrived are discarded if the server fails the export for good after all (BD-MAN-29). Only
+    /// partial manifests let any arrive before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discard_when_failed: bool,
 }
 
 /// Which operation.
@@ -157,6 +161,7 @@ impl ExportRequest {
             discover: true,
             attachments: true,
             delete_when_done: true,
+            discard_when_failed: false,
         }
     }
 
@@ -210,6 +215,14 @@ impl ClientPlan {
         &self.policy
     }
 
+    /// The queries of `typeFilters` as a filter of lines, for a server that leaves `_typeFilter` aside (BD-TF-02): what it
+    /// lets through is what a server that honours them would have sent. `definitions` has to know the search parameters
+    /// that the queries use, and `now` is what `ap` in a query measures from.
+    pub fn filter(&self, definitions: &Definitions<'_>, now: Timestamp) -> Result<Filter, Vec<TypeFilterError>> {
+        let base_url = self.policy.base.as_str().to_owned();
+        Filter::compile(&self.queries, definitions, &FilterContext { base_url, now })
+    }
+
     /// What is allowed and may not be what was meant.
     pub fn warnings(&self) -> &[PlanProblem] {
         &self.warnings
@@ -249,258 +262,10 @@ impl fmt::Display for PlanProblem {
     }
 }
 
-#[derive(Default)]
-struct Check {
-    problems: Vec<PlanProblem>,
-    warnings: Vec<PlanProblem>,
-}
-
-impl Check {
-    fn problem(&mut self, parameter: &'static str, text: impl Into<String>) {
-        self.problems.push(PlanProblem { parameter, text: text.into() });
-    }
-
-    fn warning(&mut self, parameter: &'static str, text: impl Into<String>) {
-        self.warnings.push(PlanProblem { parameter, text: text.into() });
-    }
-
-    fn base(&mut self, request: &ExportRequest) -> Option<Url> {
-        match Url::parse(request.base_url.trim_end_matches('/')) {
-            Err(error) => self.problem("baseUrl", error.to_string()),
-            Ok(base) if base.as_str().contains('?') => self.problem("baseUrl", "a FHIR base has no query"),
-            Ok(base) if !base.is_https() && !request.insecure_http => {
-                self.problem("baseUrl", "must be https, unless `insecureHttp` allows http");
-            }
-            Ok(base) => return Some(base),
-        }
-        None
-    }
-
-    fn origins(&mut self, request: &ExportRequest) -> BTreeSet<super::Origin> {
-        let mut allowed = BTreeSet::new();
-        for text in &request.allowed_origins {
-            match Url::parse(text) {
-                Ok(url) if url.is_https() || request.insecure_http => {
-                    allowed.insert(url.origin());
-                }
-                Ok(_) => self.problem("allowedOrigins", "must be https, unless `insecureHttp` allows http"),
-                Err(error) => self.problem("allowedOrigins", error.to_string()),
-            }
-        }
-        allowed
-    }
-
-    fn level(&mut self, request: &ExportRequest) {
-        if let Level::Group(id) | Level::Practitioner(id) | Level::Patient(id) = &request.level
-            && !is_id(id)
-        {
-            self.problem("level", "not a FHIR id");
-        }
-        if request.kind == ExportKind::Ehi && !matches!(request.level, Level::Patient(_)) {
-            self.problem("level", "an EHI export is of one patient");
-        }
-    }
-
-    fn parameters(&mut self, request: &ExportRequest) {
-        let edition = request.edition;
-        for (name, value) in [("since", &request.since), ("until", &request.until)] {
-            if value.as_ref().is_some_and(|text| Timestamp::parse_instant(text).is_err()) {
-                self.problem(name, "not a FHIR instant");
-            }
-        }
-        let known = |name: &str| Definitions::R4.resource_type(name).is_some();
-        if !request.types.iter().all(|name| known(name)) {
-            self.problem("types", "names what is not a resource type");
-        }
-        if request.organize_output_by.as_ref().is_some_and(|name| !known(name)) {
-            self.problem("organizeOutputBy", "not a resource type");
-        }
-        if !request.elements.iter().all(|element| is_element(element)) {
-            self.problem("elements", "each is `element` or `Type.element`, root elements only");
-        }
-        if !request.patients.iter().all(|id| is_id(id.expose())) {
-            self.problem("patients", "not a FHIR id");
-        }
-        if !request.patients.is_empty()
-            && matches!(request.level, Level::System | Level::Practitioner(_) | Level::Patient(_))
-        {
-            self.problem("patients", "goes with the levels of all patients and of a group only");
-        }
-        if !request.include_associated_data.iter().chain(&request.output_format).all(|code| is_plain(code)) {
-            self.problem("includeAssociatedData", "codes and formats are visible ASCII without comma");
-        }
-        if !request.prefer.iter().all(|preference| is_token(preference)) {
-            self.problem("prefer", "each preference is `name` or `name=value`");
-        }
-        if request.vendor.iter().any(|one| one.name.is_empty() || !one.member.starts_with("value")) {
-            self.problem("vendor", "each has a name and a member that begins with `value`");
-        }
-        let since_stu3 = [
-            ("until", request.until.is_some()),
-            ("allowPartialManifests", request.allow_partial_manifests),
-            ("organizeOutputBy", request.organize_output_by.is_some()),
-        ];
-        for (name, _) in since_stu3.into_iter().filter(|(_, used)| *used && edition < Edition::Stu3) {
-            self.warning(name, "the server's edition does not have it");
-        }
-        if request.lenient {
-            self.warning(
-                "lenient",
-                "the server may leave out what it does not support, and export more than asked for",
-            );
-        }
-    }
-
-    /// BD-TF-03, BD-TF-11, BD-TF-12.
-    fn type_filters(&mut self, request: &ExportRequest) -> Vec<Query> {
-        let sources: Vec<_> = request.type_filters.iter().map(|text| TypeFilterSource::Post(text.expose())).collect();
-        // Each value is one query here, whatever the server's edition makes of commas.
-        match type_filter::parse(&sources, Edition::Stu3, &Definitions::R4) {
-            Ok(queries) => {
-                for query in &queries {
-                    let name = query.resource_type().as_str();
-                    if !request.types.is_empty() && !request.types.iter().any(|asked| asked == name) {
-                        self.warning("typeFilters", format!("filters `{name}`, which `types` does not ask for"));
-                    }
-                }
-                queries
-            }
-            Err(errors) => {
-                for error in errors {
-                    self.problem("typeFilters", error.to_string());
-                }
-                Vec::new()
-            }
-        }
-    }
-
-    fn method(&mut self, request: &ExportRequest) -> KickOffMethod {
-        let post_only = if request.kind == ExportKind::Ehi {
-            Some("an EHI export is kicked off by POST")
-        } else if request.edition == Edition::Stu4Ballot {
-            Some("the 4.0 ballot has no GET")
-        } else if !request.patients.is_empty() {
-            Some("`patients` is sent by POST")
-        } else if request.vendor.iter().any(|one| !one.value.expose().is_string()) {
-            Some("a vendor parameter that is not text is sent by POST")
-        } else {
-            None
-        };
-        match (post_only, request.method) {
-            (Some(reason), Some(KickOffMethod::Get)) => self.problem("method", reason),
-            (Some(_), _) => return KickOffMethod::Post,
-            (None, Some(KickOffMethod::Post)) if request.edition == Edition::Stu1 => {
-                self.problem("method", "edition 1.0.1 has no POST");
-            }
-            (None, Some(method)) => return method,
-            (None, None) => {}
-        }
-        if request.edition == Edition::Stu1 && !request.patients.is_empty() {
-            self.problem("patients", "edition 1.0.1 does not have it");
-        }
-        KickOffMethod::Get
-    }
-}
-
-/// BD-ELEM-03: `element` or `Type.element`.
-fn is_element(text: &str) -> bool {
-    let name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    match text.split_once('.') {
-        None => name(text),
-        Some((resource_type, element)) => Definitions::R4.resource_type(resource_type).is_some() && name(element),
-    }
-}
-
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b',')
-}
-
-fn is_token(text: &str) -> bool {
-    is_plain(text) && !text.contains(['"', ';', ' '])
-}
-
 fn system() -> Level {
     Level::System
 }
 
 fn yes() -> bool {
     true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(change: impl FnOnce(&mut ExportRequest)) -> Vec<&'static str> {
-        let mut request = ExportRequest::new("https://ehr.example/fhir/");
-        change(&mut request);
-        request.check().map_or_else(|error| error.problems.iter().map(|p| p.parameter).collect(), |_| Vec::new())
-    }
-
-    fn filters(texts: &[&str]) -> Vec<Sensitive<String>> {
-        texts.iter().map(|text| Sensitive::new((*text).to_owned())).collect()
-    }
-
-    #[test]
-    fn bd_sec_01_http_only_when_told() {
-        assert_eq!(problems(|r| r.base_url = "http://ehr.example/fhir".into()), ["baseUrl"]);
-        let told = |r: &mut ExportRequest| {
-            r.base_url = "http://ehr.example/fhir".into();
-            r.insecure_http = true;
-        };
-        assert_eq!(problems(told), [""; 0]);
-    }
-
-    #[test]
-    fn bd_tf_11_result_parameters_are_refused_in_a_filter() {
-        for wrong in ["Observation?_count=5", "Observation?_sort=date", "?code=1", "Patient/1/Observation?x=1"] {
-            assert_eq!(problems(|r| r.type_filters = filters(&[wrong])), ["typeFilters"], "{wrong}");
-        }
-        assert_eq!(problems(|r| r.type_filters = filters(&["Observation?code=a,b&status=final"])), [""; 0]);
-    }
-
-    #[test]
-    fn bd_tf_03_a_filter_of_a_type_that_is_not_asked_for_is_warned_of() {
-        let mut request = ExportRequest::new("https://ehr.example/fhir");
-        request.types = vec!["Patient".into()];
-        request.type_filters = filters(&["Observation?status=final"]);
-        let plan = request.check().unwrap();
-        assert_eq!(plan.warnings().len(), 1);
-        assert_eq!(plan.warnings()[0].parameter, "typeFilters");
-    }
-
-    #[test]
-    fn all_problems_are_told_together() {
-        let wrong = |r: &mut ExportRequest| {
-            r.base_url = "ftp://x".into();
-            r.level = Level::Group("no id!".into());
-            r.since = Some("yesterday".into());
-            r.types = vec!["Patients".into()];
-            r.elements = vec!["Patient.name.family".into()];
-            r.prefer = vec!["a\r\nb".into()];
-            r.patients = vec![Sensitive::new("a/b".into())];
-        };
-        assert_eq!(problems(wrong), ["baseUrl", "level", "since", "types", "elements", "patients", "prefer"]);
-    }
-
-    #[test]
-    fn bd4_01_and_ehi_kick_01_are_post_only() {
-        let method = |request: ExportRequest| request.check().map(|plan| plan.method);
-        assert_eq!(method(ExportRequest::ehi("https://ehr.example/fhir", "p1")), Ok(KickOffMethod::Post));
-        assert_eq!(method(ExportRequest::new("https://ehr.example/fhir")), Ok(KickOffMethod::Get));
-        let mut ballot = ExportRequest::new("https://ehr.example/fhir");
-        ballot.edition = Edition::Stu4Ballot;
-        assert_eq!(method(ballot.clone()), Ok(KickOffMethod::Post));
-        ballot.method = Some(KickOffMethod::Get);
-        assert!(method(ballot).is_err());
-    }
-
-    #[test]
-    fn a_problem_shows_no_value() {
-        let mut request = ExportRequest::new("https://ehr.example/fhir");
-        request.type_filters = filters(&["Patient?name=Muster&_count=1"]);
-        request.patients = vec![Sensitive::new("Muster?".into())];
-        let error = request.check().unwrap_err();
-        assert!(!error.to_string().contains("Muster"), "{error}");
-    }
 }

@@ -17,7 +17,7 @@ use super::{
     state::Stage,
     verify::FileProblem,
 };
-use crate::{ResourceType, json::to_string, manifest::Section, time::Timestamp};
+use crate::{ResourceType, Sensitive, json::to_string, manifest::Section, time::Timestamp};
 
 /// Everything of an export that outlives a run.
 #[derive(Debug)]
@@ -58,6 +58,8 @@ pub(super) struct Head {
     pub(super) requires_access_token: bool,
     pub(super) transaction_time: Option<String>,
     pub(super) documentation_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) extension: Option<Sensitive<String>>,
     /// When the server removes the files.
     pub(super) expires: Option<Timestamp>,
     pub(super) refreshes: u32,
@@ -215,6 +217,7 @@ impl Record {
             requires_access_token: true,
             transaction_time: None,
             documentation_url: None,
+            extension: None,
             expires: None,
             refreshes: 0,
             server: ServerFacts::default(),

@@ -20,6 +20,9 @@ pub struct Report {
     pub transaction_time: Option<String>,
     /// Where the vendor's formats are documented (EHI-MAN-01).
     pub documentation_url: Option<String>,
+    /// The manifest's `extension` as JSON text, as it was written (BD-MAN-31): what servers agree on with their clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Sensitive<String>>,
     /// Files that arrived sound or doubtful, attachments not counted.
     pub files: u64,
     /// Of them, files that list deleted resources.
@@ -158,6 +161,13 @@ pub enum FailureReason {
     Storage,
     /// The time that the bounds allow is over.
     Deadline,
+}
+
+impl FailureReason {
+    /// Whether there is nothing on the server that a later run could still get.
+    pub(super) fn is_for_good(self) -> bool {
+        matches!(self, Self::ExportFailed | Self::Gone | Self::Refused)
+    }
 }
 
 impl fmt::Display for FailureReason {

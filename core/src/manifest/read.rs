@@ -29,6 +29,8 @@ pub struct Manifest {
     pub organized_by: Option<String>,
     /// `extension.ehiDocumentationUrl` (EHI-MAN-01).
     pub documentation_url: Option<String>,
+    /// `extension` as it was written, if it is not too long to keep.
+    pub extension: Option<Sensitive<String>>,
     /// Rows that name no URL: files that cannot be fetched.
     pub rows_without_url: u64,
     /// What was tolerated, each kind once.
@@ -75,6 +77,8 @@ pub enum Oddity {
     NotAnArray,
     /// More than one `link` with relation `next`; the first counts.
     Links,
+    /// An `extension` longer than the bound; only what is understood of it was kept.
+    Extension,
 }
 
 /// The bounds of one manifest.
@@ -400,8 +404,13 @@ impl<'de> Visitor<'de> for ManifestSeed<'_> {
                     state.manifest.organized_by = serde_json::from_str(map.next_value::<&RawValue>()?.get()).ok();
                 }
                 Member::Extension => {
-                    let said = Said::read(map.next_value::<&RawValue>()?.get());
-                    state.manifest.documentation_url = said.documentation_url;
+                    let json = map.next_value::<&RawValue>()?.get();
+                    state.manifest.documentation_url = Said::read(json).documentation_url;
+                    if json.len() <= EXTENSION_BYTES_MAX {
+                        state.manifest.extension = Some(Sensitive::new(json.to_owned()));
+                    } else {
+                        state.odd(Oddity::Extension);
+                    }
                 }
                 Member::Request => {
                     map.next_value::<IgnoredAny>()?;
@@ -451,6 +460,9 @@ impl<'de> Visitor<'de> for Rows<'_> {
         Ok(())
     }
 }
+
+/// An `extension` is written into the saved export with every change of its head, so it must stay small.
+const EXTENSION_BYTES_MAX: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -154,26 +154,29 @@ fn lines_that_are_no_resources_are_told_with_their_place() {
 #[test]
 fn bd_file_02_an_expired_url_is_refreshed_by_the_manifest() {
     let fresh = "https://ehr.example/f/fresh";
-    let mut polls = 0;
-    let mut run = Run::new(plain(), |sent: &Sent| match sent.url.as_str() {
-        "https://ehr.example/fhir/$export" => reply(202, &[("Content-Location", "https://ehr.example/poll/1")], ""),
-        "https://ehr.example/poll/1" => {
-            polls += 1;
-            let body = manifest(&[&row(r#","count":3"#)]);
-            reply(
-                200,
-                &[("content-type", "application/json")],
-                if polls == 1 { body } else { body.replace(FILE, fresh) },
-            )
-        }
-        url if url == fresh => reply(200, &[], patients(3)),
-        _ => reply(403, &[], ""),
-    });
-    let report = run.done();
-    assert_eq!((report.outcome, report.findings), (Outcome::Complete, Vec::new()));
-    assert_eq!(run.files["Patient.000.ndjson"], patients(3));
-    drop(run);
-    assert_eq!(polls, 2);
+    for status in [403, 404, 410] {
+        let mut polls = 0;
+        let mut run = Run::new(plain(), |sent: &Sent| match sent.url.as_str() {
+            "https://ehr.example/fhir/$export" => reply(202, &[("Content-Location", "https://ehr.example/poll/1")], ""),
+            "https://ehr.example/poll/1" => {
+                polls += 1;
+                let body = manifest(&[&row(r#","count":3"#)]);
+                reply(
+                    200,
+                    &[("content-type", "application/json")],
+                    if polls == 1 { body } else { body.replace(FILE, fresh) },
+                )
+            }
+            url if url == fresh => reply(200, &[], patients(3)),
+            _ => reply(status, &[], ""),
+        });
+        let report = run.done();
+        assert_eq!((report.outcome, report.findings), (Outcome::Complete, Vec::new()), "{status}");
+        assert_eq!(run.files["Patient.000.ndjson"], patients(3), "{status}");
+        drop(run);
+        assert_eq!(polls, 2, "{status}");
+    }
+    requirement!("core", "BD-FILE-02");
 }
 
 #[test]
@@ -204,6 +207,7 @@ fn bd_file_01_after_expires_the_manifest_is_asked_again() {
     });
     assert_eq!(run.done().outcome, Outcome::Complete);
     assert_eq!(run.urls(), ["GET /fhir/$export", "GET /poll/1", "GET /poll/1", "GET /f/1"]);
+    requirement!("core", "BD-FILE-01");
 }
 
 #[test]

@@ -197,6 +197,7 @@ fn a3_and_a8_a_link_in_angle_brackets_and_one_without_are_opened_as_they_are() {
         assert_eq!(run.opened, ["https://ehr.example//form?x=1//2"]);
         assert_eq!(report.findings.len(), findings, "{:?}", report.findings);
     }
+    requirement!("core", "EHI-KICK-13");
 }
 
 #[test]

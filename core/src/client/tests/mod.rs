@@ -1,16 +1,29 @@
 //! The client against servers that are functions: every request and its answer is a value, and time is a number.
 
 mod any;
+mod asking;
 mod downloads;
 mod faults;
+mod fetching;
+mod groups;
+mod listing;
 mod protocol;
 mod resume;
 mod safety;
+mod waiting;
 
 use std::collections::BTreeMap;
 
+use ehi_requirement::requirement;
+
 use super::*;
-use crate::writer::Digester;
+use crate::{
+    Edition, Endpoint,
+    access::Principal,
+    endpoint::{Auth, EndpointConfig, Route},
+    http::Request,
+    writer::Digester,
+};
 
 /// A request that was sent.
 #[derive(Clone, Debug)]
@@ -18,6 +31,7 @@ struct Sent {
     method: String,
     url: String,
     headers: Vec<(String, String)>,
+    body: Vec<u8>,
     authorize: bool,
     download: bool,
     at: Timestamp,
@@ -27,6 +41,26 @@ impl Sent {
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
+
+    /// What a server of this crate makes of it.
+    fn received(&self, config: EndpointConfig) -> Route {
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let target = self.url.strip_prefix(HOST).expect("a request to that server");
+        let request = Request { method: &self.method, target, headers: &headers, body: &self.body };
+        Endpoint::new(config).expect("a usable configuration").route(&request, &Principal::Open)
+    }
+}
+
+/// A server of this crate without authorisation.
+fn server(edition: Edition) -> EndpointConfig {
+    EndpointConfig { edition, ..EndpointConfig::new(BASE, Auth::None) }
+}
+
+/// The kick-off that this request leads to.
+fn kick_off(request: ExportRequest) -> Sent {
+    let mut run = Run::new(ExportRequest { discover: false, ..request }, |_: &Sent| reply(400, &[], ""));
+    run.done();
+    run.sent.remove(0)
 }
 
 /// What a server does.
@@ -123,8 +157,9 @@ impl<'s> Run<'s> {
     fn act(&mut self, output: ClientOutput) {
         self.last_was_append = matches!(output, ClientOutput::Save { append: true, .. });
         match output {
-            ClientOutput::Transmit { op, method, url, headers, authorize, .. } => {
-                let sent = Sent { method, url: url.as_str().into(), headers, authorize, download: false, at: self.now };
+            ClientOutput::Transmit { op, method, url, headers, body, authorize, .. } => {
+                let (url, body) = (url.as_str().into(), body.expose().clone());
+                let sent = Sent { method, url, headers, body, authorize, download: false, at: self.now };
                 let answer = (self.server)(&sent);
                 self.sent.push(sent);
                 match answer {
@@ -135,7 +170,8 @@ impl<'s> Run<'s> {
             }
             ClientOutput::Download { op, url, headers, authorize, from, to, expect } => {
                 let url = url.as_str().into();
-                let sent = Sent { method: "GET".into(), url, headers, authorize, download: true, at: self.now };
+                let (method, body) = ("GET".into(), Vec::new());
+                let sent = Sent { method, url, headers, body, authorize, download: true, at: self.now };
                 let stored = self.files.get(&to).map_or(0, Vec::len);
                 let answer = (self.server)(&sent);
                 self.sent.push(sent);

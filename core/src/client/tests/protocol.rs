@@ -62,15 +62,6 @@ fn one_export_from_kick_off_to_delete() {
 }
 
 #[test]
-fn bd_stat_01_and_07_a_poll_is_a_plain_get_that_accepts_json() {
-    let mut run = Run::new(plain(), exporting(manifest(&[]), |_| Answer::Fail(TransferError::Network)));
-    assert_eq!(run.done().outcome, Outcome::Complete);
-    let poll = &run.sent[1];
-    assert_eq!((poll.method.as_str(), poll.url.as_str()), ("GET", "https://ehr.example/poll/1"));
-    assert_eq!(poll.header("accept"), Some("application/json"));
-}
-
-#[test]
 fn bd_krsp_06_a_relative_location_is_resolved_and_a_missing_one_is_an_error() {
     let locate =
         |headers: &'static [(&'static str, &'static str)]| {
@@ -87,6 +78,7 @@ fn bd_krsp_06_a_relative_location_is_resolved_and_a_missing_one_is_an_error() {
         failure(&locate(&[("Content-Location", "a"), ("Content-Location", "b")]).0),
         FailureReason::NoPollingLocation
     );
+    requirement!("core", "BD-KRSP-06");
 }
 
 #[test]
@@ -137,6 +129,7 @@ fn bd_stat_02_delays_grow_to_a_cap_with_jitter() {
         assert!((full / 2..=full).contains(delay), "{n}: {delay}");
     }
     assert!(delays.iter().any(|delay| delay % 500 != 0), "no jitter: {delays:?}");
+    requirement!("core", "BD-STAT-02");
 }
 
 #[test]
@@ -145,6 +138,7 @@ fn bd_stat_03_and_04_retry_after_is_followed_in_both_forms() {
     let mut run = polled(&[vec![("Retry-After", "120".into())], vec![("retry-after", date)]]);
     run.done();
     assert_eq!((seconds(&run.sent[1], &run.sent[2]), seconds(&run.sent[2], &run.sent[3])), (120, 180));
+    requirement!("core", "BD-STAT-04");
 }
 
 #[test]
@@ -164,6 +158,7 @@ fn bd_stat_11_progress_is_shown_and_only_its_percentage_logged() {
     assert_eq!(run.client.progress().map(|text| text.expose().as_str()), Some("17% of Muster"));
     let progress = run.log.iter().map(LogEvent::to_json).find(|line| line.contains("status_progress")).unwrap();
     assert!(progress.contains("\"xProgress\":\"17%\"") && !progress.contains("Muster"), "{progress}");
+    requirement!("core", "BD-STAT-11");
 }
 
 #[test]
@@ -243,6 +238,7 @@ fn bd_hdr_07_and_08_separate_status_only_where_the_server_applies_it() {
             assert_eq!(report.outcome, Outcome::Complete);
         }
     }
+    requirement!("core", "BD-HDR-08");
 }
 
 #[test]
@@ -279,6 +275,7 @@ fn bd_part_07_pages_are_followed_while_the_export_grows() {
     let first_download = run.sent.iter().position(|sent| sent.download).unwrap();
     let last_poll = run.sent.iter().rposition(|sent| sent.url.ends_with("/poll/1")).unwrap();
     assert!(first_download < last_poll, "what is ready is fetched while the rest is made");
+    requirement!("core", "BD-PART-07");
 }
 
 #[test]
@@ -381,6 +378,7 @@ fn ehi_auth_08_a_token_that_ends_during_a_long_review_is_renewed() {
     });
     assert_eq!(run.done().outcome, Outcome::Complete);
     assert_eq!(run.tokens, 2);
+    requirement!("core", "EHI-AUTH-08");
 }
 
 #[test]
@@ -440,22 +438,32 @@ fn ehi_kick_08_the_form_is_opened_once_and_polling_goes_on() {
     assert_eq!(run.opened, ["https://ehr.example/form/1"]);
     assert_eq!(run.urls()[0], "POST /fhir/Patient/p1/$ehi-export");
     assert_eq!(report.findings, [Finding::MediaType { step: Step::Status }]);
+    requirement!("core", "EHI-KICK-08");
 }
 
 #[test]
 fn bd_tf_16_an_undeclared_search_parameter_is_told() {
     let mut request = plain();
     request.discover = true;
-    request.type_filters = ["Observation?status=final&bogus=1"].map(|text| Sensitive::new(text.to_owned())).to_vec();
-    let capability = r#"{"rest":[{"resource":[{"type":"Observation","searchParam":[{"name":"status"}]}]}]}"#;
+    let filter = "Observation?status=final&bogus=1&code=x";
+    request.type_filters = vec![Sensitive::new(filter.to_owned())];
+    // BD-CAP-05: one that is there for searches only is as good as none.
+    let searches_only =
+        r#"{"name":"code","extension":[{"url":"http://hl7.org/fhir/uv/bulkdata/Extension/operation-not-supported"}]}"#;
+    let capability = format!(
+        r#"{{"rest":[{{"resource":[{{"type":"Observation","searchParam":[{{"name":"status"}},{searches_only}]}}]}}]}}"#
+    );
     let mut export = exporting(manifest(&[]), |_| reply(404, &[], ""));
     let mut run = Run::new(request, |sent: &Sent| {
         if sent.url.ends_with("/metadata") {
-            reply(200, &[("content-type", "application/fhir+json")], capability)
+            reply(200, &[("content-type", "application/fhir+json")], capability.clone())
         } else {
             export(sent)
         }
     });
-    let undeclared = Finding::UndeclaredSearchParameter { resource_type: "Observation".into(), name: "bogus".into() };
-    assert_eq!(run.done().findings, [undeclared, Finding::NotDiscovered { reason: FailureReason::Refused }]);
+    let undeclared =
+        |name: &str| Finding::UndeclaredSearchParameter { resource_type: "Observation".into(), name: name.into() };
+    let not_discovered = Finding::NotDiscovered { reason: FailureReason::Refused };
+    assert_eq!(run.done().findings, [undeclared("bogus"), undeclared("code"), not_discovered]);
+    requirement!("core", "BD-TF-16");
 }
