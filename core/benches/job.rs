@@ -72,6 +72,7 @@ fn running(files: u32) -> (Endpoint, String, String) {
             gzip_bytes: None,
             sha256: Some("0".repeat(64)),
             continues_in_file: None,
+            page: None,
         };
         let checkpoint = Checkpoint { resume: Resume::Start, kinds: Vec::new() };
         job.apply(Command::Publish { epoch, partition: 0, rows: vec![row], checkpoint }, now()).unwrap();

@@ -94,6 +94,9 @@ pub struct ExportPlan {
     /// How resources are dealt into files.
     #[serde(default)]
     pub organize: Organize,
+    /// How large files are to be.
+    #[serde(default, skip_serializing_if = "FileSizes::is_free")]
+    pub file_sizes: FileSizes,
     /// What the kick-off tolerated, for the error files.
     #[serde(default)]
     pub notices: Vec<Issue>,
@@ -224,6 +227,23 @@ impl Organize {
     }
 }
 
+/// How large files are to be, in bytes (BD4-08).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct FileSizes {
+    /// `_minimumFileSize`: no file is smaller but the last of its kind, and one that another resource would make too large.
+    pub min: Option<u64>,
+    /// `_maximumFileSize`: no file is larger, but for one that holds a single resource.
+    pub max: Option<u64>,
+}
+
+impl FileSizes {
+    /// Whether nothing is said.
+    fn is_free(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl ExportPlan {
     pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, grant: Grant) -> Self {
         let Grant { types, type_filters, granted_filters, value_sets, chains, .. } = grant;
@@ -263,6 +283,7 @@ impl ExportPlan {
             binary_documents: false,
             attachments: Attachments::Link,
             organize: kick_off.organize,
+            file_sizes: kick_off.file_sizes,
             notices: kick_off.notices,
             request: kick_off.request,
         }

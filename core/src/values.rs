@@ -58,7 +58,7 @@ pub enum Routed {
     /// Answer the needs, then [`decide`].
     KickOff {
         /// To hand on.
-        kick_off: KickOff,
+        kick_off: Box<KickOff>,
         /// To answer.
         needs: Vec<Need>,
     },
@@ -162,7 +162,7 @@ pub fn route(endpoint: &Endpoint, head: &RequestHead, body: &[u8], principal: &P
     match head.with_body(body, |request| endpoint.route(request, principal)) {
         Route::Respond(response) => Routed::Respond(response),
         Route::KickOff(kick_off) => {
-            Routed::KickOff { needs: endpoint.needs(&kick_off, principal), kick_off: *kick_off }
+            Routed::KickOff { needs: endpoint.needs(&kick_off, principal), kick_off }
         }
         Route::LookUp(look_up) => Routed::LookUp(*look_up),
         Route::Job(id) => Routed::Job(id),

@@ -120,6 +120,10 @@ enum ehi_status
      */
     EHI_STATUS_NOT_IN_EDITION = 301,
     /**
+     * The row is of another page of the manifest.
+     */
+    EHI_STATUS_OTHER_PAGE = 302,
+    /**
      * The bytes are not a population block.
      */
     EHI_STATUS_MALFORMED_POPULATION = 400,
@@ -428,7 +432,8 @@ ehi_status ehi_endpoint_not_found(const struct ehi_endpoint *endpoint,
  * `record` is the job's record as it was stored, `account` the poll account beside it, or NULL if there is none yet. If
  * another process stored a newer record in between, read that and repeat the call. The other inputs are those of
  * `ehi_endpoint_route`. The body of the response may be a manifest to write with an `ehi_manifest_writer`, or the name of a
- * file: look it up in the job's rows and call `ehi_job_serve_file`, or send `ehi_endpoint_not_found`.
+ * file: look it up in the job's rows and call `ehi_job_serve_file`, or send `ehi_endpoint_not_found`. A manifest is of all the
+ * job's rows, or if it names a page, of the rows of that page.
  */
 ehi_status ehi_job_handle_request(const struct ehi_endpoint *endpoint,
                                   struct ehi_view record,

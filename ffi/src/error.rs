@@ -49,6 +49,7 @@ impl From<ManifestError> for Failure {
         let status = match error {
             ManifestError::OutOfOrder => Status::RowOutOfOrder,
             ManifestError::NotInEdition => Status::NotInEdition,
+            ManifestError::OtherPage => Status::OtherPage,
             _ => Status::Refused,
         };
         Self::new(status, error.to_string())

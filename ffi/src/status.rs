@@ -49,6 +49,8 @@ pub enum Status {
     RowOutOfOrder = 300,
     /// The manifest of this edition has no such section.
     NotInEdition = 301,
+    /// The row is of another page of the manifest.
+    OtherPage = 302,
 
     /// The bytes are not a population block.
     MalformedPopulation = 400,
@@ -109,6 +111,7 @@ impl Status {
             Self::RecordTooNew => "the job record is of a newer version than this library reads",
             Self::RowOutOfOrder => "manifest rows must come in the order output, deleted, error",
             Self::NotInEdition => "this edition's manifest has no such section",
+            Self::OtherPage => "the row is of another page of the manifest",
             Self::MalformedPopulation => "the bytes are not a population block",
             Self::MalformedId => "a listed patient has an id that is not a FHIR id",
             Self::TooManyPatients => "more patients than one population holds",
@@ -126,7 +129,7 @@ impl Status {
     }
 }
 
-const ALL: [Status; 31] = [
+const ALL: [Status; 32] = [
     Status::Ok,
     Status::NullPointer,
     Status::TooLarge,
@@ -145,6 +148,7 @@ const ALL: [Status; 31] = [
     Status::RecordTooNew,
     Status::RowOutOfOrder,
     Status::NotInEdition,
+    Status::OtherPage,
     Status::MalformedPopulation,
     Status::MalformedId,
     Status::TooManyPatients,

@@ -83,6 +83,7 @@ fn running(files: u32) -> (String, String) {
         gzip_bytes: None,
         sha256: Some("0".repeat(64)),
         continues_in_file: None,
+        page: None,
     };
     let checkpoint = Checkpoint { resume: Resume::Start, kinds: Vec::new() };
     if files > 0 {

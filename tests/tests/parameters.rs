@@ -192,18 +192,19 @@ fn since_selects_what_changed_later() {
 fn optional_parameters_are_refused_by_name_or_left_aside() {
     let data = ward();
     let server = Server::start(data.path(), &["--jobs", "50"]);
-    for (name, value) in [("allowPartialManifests", "true"), ("allowPartialManifests", "false")] {
-        let target = format!("Patient/$export?{name}={value}&_type=Patient");
+    for name in ["_minimumFileSize", "_maximumFileSize"] {
+        let said = format!("`{name}` is no parameter of this edition; it came with the ballot of 4.0");
+        let target = format!("Patient/$export?{name}=1000&_type=Patient");
         let refused = server.get(&target);
         assert_eq!(refused.status, 400, "{name}");
-        assert_eq!(refused.outcome(), format!("`{name}` is not supported by this server"));
+        assert_eq!(refused.outcome(), said);
         assert_eq!(refused.expressions(), [name]);
         let tolerated = server.get_leniently(&target);
         assert_eq!(tolerated.status, 202, "{name}");
-        assert!(tolerated.outcome().contains(&format!("`{name}` is not supported by this server")));
+        assert!(tolerated.outcome().contains(&said));
     }
-    let several = server.get("$export?_elements=Patient.nmae&surprise=1&_until=yesterday&allowPartialManifests=true");
-    let each = ["_elements", "surprise", "_until", "allowPartialManifests"];
+    let several = server.get("$export?_elements=Patient.nmae&surprise=1&_until=yesterday&_minimumFileSize=1000");
+    let each = ["_elements", "surprise", "_until", "_minimumFileSize"];
     assert_eq!(several.expressions(), each, "all are found at once");
     requirement!(server, "BD-LEN-01", "BD-ORG-01");
 }
@@ -212,10 +213,10 @@ fn optional_parameters_are_refused_by_name_or_left_aside() {
 fn lenient_handling_leaves_aside_and_reports() {
     let data = ward();
     let server = Server::start(data.path(), &[]);
-    let target = "$export?_type=Patient&_elements=nmae&surprise=1&_type=Foo&allowPartialManifests=true";
+    let target = "$export?_type=Patient&_elements=nmae&surprise=1&_type=Foo&_minimumFileSize=1000";
     let accepted = server.get_leniently(target);
     assert_eq!(accepted.status, 202);
-    let ignored = ["_elements", "surprise", "_type", "allowPartialManifests"];
+    let ignored = ["_elements", "surprise", "_type", "_minimumFileSize"];
     assert_eq!(sorted(accepted.expressions()), sorted(ignored.map(str::to_owned).to_vec()));
     let (_, manifest) = server.finish(&accepted);
     assert_eq!(names(&server.lines(&manifest, "output")), set(&["Patient/p1", "Patient/p2"]));

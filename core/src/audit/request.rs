@@ -8,7 +8,7 @@ use super::{Actor, AuditEvent, AuditOutcome, Audited, AuditedExport, job};
 use crate::{
     Endpoint, Sensitive,
     access::Principal,
-    http::{Request, Response, Target, decode_component},
+    http::{Body, Request, Response, Target, decode_component},
     job::{Job, JobId},
     kick_off::{self, Level, Operation},
     plan::{ExportPlan, TypeSelection},
@@ -42,8 +42,8 @@ pub fn request(endpoint: &Endpoint, exchange: &Exchange<'_>, now: Timestamp) -> 
     let decision = match &asked {
         Asked::Export(_) => Audited::KickOff,
         Asked::Job(_) if deletes => Audited::Delete,
-        // Not yet: a poll like thousands of others.
-        Asked::Job(_) if status == 202 => return Vec::new(),
+        // Not yet: a poll like thousands of others, unless it tells of files already.
+        Asked::Job(_) if status == 202 && !matches!(response.body, Body::Manifest(_)) => return Vec::new(),
         Asked::Job(_) => Audited::Manifest,
         Asked::File { .. } => Audited::Download,
         Asked::Other if status >= 400 => Audited::Request,
@@ -88,7 +88,7 @@ impl Asked {
         let segments = Target::parse(request.target).segments_below(endpoint.config().base_path()).unwrap_or_default();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
-            ["bulk", id] => JobId::parse(id).map_or(Self::Other, Self::Job),
+            ["bulk", id] | ["bulk", id, "manifests", _] => JobId::parse(id).map_or(Self::Other, Self::Job),
             ["bulk", id, "files", name] => {
                 JobId::parse(id).map_or(Self::Other, |job| Self::File { job, name: (*name).to_owned() })
             }

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::plan::{ClientPlan, ExportKind, KickOffMethod};
-use crate::{Edition, kick_off::Level};
+use crate::{
+    Edition,
+    kick_off::{ASSOCIATED_DATA_SYSTEM, Level},
+};
 
 /// A request to send.
 pub(super) struct KickOffRequest {
@@ -134,8 +137,12 @@ fn parameters(plan: &ClientPlan) -> Vec<Value> {
         add("patient", "valueReference", json!({"reference": format!("Patient/{}", id.expose())}));
     }
     for code in &request.include_associated_data {
-        // BD4-09.
-        let (member, value) = if ballot { ("valueCoding", json!({"code": code})) } else { ("valueCode", json!(code)) };
+        // BD4-09. A code of a server's own begins with `_` and is in a system that we do not know.
+        let (member, value) = match code {
+            _ if !ballot => ("valueCode", json!(code)),
+            own if own.starts_with('_') => ("valueCoding", json!({"code": own})),
+            _ => ("valueCoding", json!({"system": ASSOCIATED_DATA_SYSTEM, "code": code})),
+        };
         add("includeAssociatedData", member, value);
     }
     if request.allow_partial_manifests {

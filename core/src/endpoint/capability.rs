@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Auth, Endpoint, EndpointConfig};
 use crate::{
+    Edition,
     http::{FHIR_JSON, Response},
     kick_off::Operation,
     plan::Supporting,
@@ -150,6 +151,17 @@ fn definition(canonical: &str) -> String {
     format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{canonical}")
 }
 
+/// The parameters that came with later editions than the first, as far as this deployment acts on them.
+fn later_parameters(config: &EndpointConfig) -> String {
+    let (since_3, since_4) = (config.edition >= Edition::Stu3, config.edition >= Edition::Stu4Ballot);
+    let all = [
+        ("organizeOutputBy with Patient, ", since_3),
+        ("allowPartialManifests, ", since_3 && config.partial_manifests.is_some()),
+        ("_minimumFileSize and _maximumFileSize, ", since_4),
+    ];
+    all.into_iter().filter(|(_, is_one)| *is_one).map(|(text, _)| text).collect()
+}
+
 /// BD-CAP-06: what a client would otherwise have to try out.
 fn documentation(config: &EndpointConfig) -> String {
     let supporting = match &config.supporting {
@@ -160,11 +172,12 @@ fn documentation(config: &EndpointConfig) -> String {
             format!("supporting resources outside it that exported ones refer to are added if they are {types}")
         }
     };
+    let later = later_parameters(config);
     let undated = if config.undated_included { "is" } else { "is not" };
     format!(
         "Levels: system, Patient, Group, the patients of one practitioner, one patient. Parameters: _type, _since, _until, _elements, _outputFormat \
          (application/fhir+ndjson), _typeFilter with the search parameters listed for each type, includeAssociatedData \
-         with LatestProvenanceResources and RelevantProvenanceResources, and patient by POST at Patient and Group level. \
+         with LatestProvenanceResources and RelevantProvenanceResources, {later}and patient by POST at Patient and Group level. \
          Resources pass as they are stored, without a \
          profile filter. Files hold one resource type each and are split by number of resources and by bytes. At Patient \
          and Group level the Patient compartment decides; {supporting}, whatever their last update and whatever \

@@ -13,7 +13,7 @@ use super::SmartConfig;
 use crate::{
     Definitions, Edition,
     access::{Roles, SignedUrls},
-    job::{JobId, StepsConfig},
+    job::{JobId, PartialManifests, StepsConfig},
     kick_off::{Operation, is_parameter},
     plan::Supporting,
     search::SearchParameterSet,
@@ -88,6 +88,11 @@ pub struct EndpointConfig {
     /// the token that the status wants.
     #[serde(default)]
     pub signed_urls: Option<SignedUrls>,
+    /// Whether a client that allows it gets a manifest in pages, the first of them while the export runs, and when a page is
+    /// cut (BD-PART-02). Files that staff have to release are on no page before that; where attachments are copied, no page
+    /// is cut before they are all there.
+    #[serde(default)]
+    pub partial_manifests: Option<PartialManifests>,
     /// The authorisation server, for `.well-known/smart-configuration`.
     #[serde(default)]
     pub smart: Option<SmartConfig>,
@@ -215,6 +220,7 @@ impl EndpointConfig {
             restrict_practitioners: false,
             downloads: Downloads::default(),
             signed_urls: None,
+            partial_manifests: None,
             smart: None,
             steps: StepsConfig::default(),
             vendor_parameters: BTreeMap::new(),
@@ -259,6 +265,11 @@ impl EndpointConfig {
         format!("{}/bulk/{id}/files/", self.base_url)
     }
 
+    /// The address of a page of a manifest but the first, which is at the polling location.
+    pub(crate) fn page_url(&self, id: &JobId, page: u32) -> String {
+        format!("{}/bulk/{id}/manifests/{page}", self.base_url)
+    }
+
     /// The path of the base URL, without a final `/`.
     pub(crate) fn base_path(&self) -> &str {
         let after_scheme = self.base_url.split_once("://").map_or("", |(_, rest)| rest);
@@ -291,6 +302,8 @@ impl EndpointConfig {
         } else if self.ehi.as_ref().is_some_and(|ehi| !ehi.documentation_url.starts_with("https://")) {
             "`ehi.documentationUrl` must be an absolute https URL"
         } else if let Some(problem) = self.signed_urls.as_ref().and_then(SignedUrls::problem) {
+            problem
+        } else if let Some(problem) = self.partial_manifests.as_ref().and_then(PartialManifests::problem) {
             problem
         } else if let Some(problem) = self.smart.as_ref().and_then(|smart| smart.problem(self.insecure_http)) {
             problem
@@ -380,6 +393,8 @@ mod tests {
             r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","jobsPerClientMax":0}"#,
             r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","unsupportedParameters":["_typeFilters"]}"#,
             r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","unsupportedParameters":["_outputFormat"]}"#,
+            r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","partialManifests":{"files":0}}"#,
+            r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","partialManifests":{"seconds":86401}}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

@@ -123,6 +123,7 @@ impl Endpoint {
         kick_off.notices.append(&mut grant.notices);
         let notices = kick_off.notices.clone();
         let separate_status = kick_off.separate_status;
+        let pages = self.config.partial_manifests.filter(|_| kick_off.partial_manifests);
         let binaries = grant.binaries;
         let patients = grant.patients.take();
         let serves = self.config.attachments == AttachmentPolicy::Serve && binaries;
@@ -136,7 +137,7 @@ impl Endpoint {
         let left_out = plan.left_out().map(|text| Issue::information(format!("not part of this export: {text}")));
         issues.extend(left_out);
         issues.extend(notices);
-        let job = Job::new(&self.config, id, principal, plan, patients, separate_status, now);
+        let job = Job::new(&self.config, id, principal, plan, patients, separate_status, now).with_pages(pages);
         let response = Response::outcome(202, &crate::outcome::OperationOutcome { issue: issues })
             .with("content-location", self.config.polling_location(&job.id()));
         let response = match job.patient_link() {

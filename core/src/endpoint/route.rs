@@ -21,7 +21,7 @@ pub enum Route {
     KickOff(Box<KickOff>),
     /// Resources to be shown: find them, then [`Endpoint::look_up`].
     LookUp(Box<LookUp>),
-    /// A job's status, a file of it, or its deletion: hand the request to [`Job::handle_request`](crate::job::Job::handle_request),
+    /// A job's status, a page of its manifest, a file of it, or its deletion: hand the request to [`Job::handle_request`](crate::job::Job::handle_request),
     /// or answer [`Endpoint::not_found`] if there is no such job.
     Job(JobId),
 }
@@ -68,7 +68,7 @@ impl Endpoint {
                 return Ok(Route::KickOff(Box::new(kick_off)));
             }
             ["bulk", id, rest @ ..] => {
-                let job = matches!(rest, [] | ["files", _]).then(|| JobId::parse(id)).flatten();
+                let job = matches!(rest, [] | ["files" | "manifests", _]).then(|| JobId::parse(id)).flatten();
                 return Ok(job.map_or_else(|| Route::Respond(not_found()), Route::Job));
             }
             [name @ ("Group" | "Patient" | "Practitioner")] => {

@@ -39,7 +39,7 @@ pub enum Command {
         epoch: Epoch,
         /// Which partition.
         partition: u32,
-        /// The files, in the order in which they were closed.
+        /// The files, in the order in which they were closed. Their page is for the job to say.
         rows: Vec<OutputFile>,
         /// That came with the last of them.
         checkpoint: Checkpoint,
@@ -118,9 +118,12 @@ impl Job {
                     lease.until = lease.until.max(until);
                 }
             }
-            Command::Publish { epoch, partition, rows: published, checkpoint } => {
+            Command::Publish { epoch, partition, rows: mut published, checkpoint } => {
                 self.check_epoch(epoch)?;
-                self.partition(partition)?.checkpoint = Some(checkpoint);
+                let progress = self.partition(partition)?;
+                progress.checkpoint = Some(checkpoint);
+                progress.published(&published);
+                self.deal(&mut published, now);
                 self.count(&published);
                 rows = published;
             }

@@ -3,6 +3,7 @@
 mod account;
 mod command;
 mod id;
+mod pages;
 mod permit;
 mod record;
 mod serve;
@@ -33,6 +34,7 @@ use crate::{
 pub use account::PollAccount;
 pub use command::{Command, PARTITIONS_MAX};
 pub use id::JobId;
+pub use pages::PartialManifests;
 use record::{Lease, PartitionProgress, Record};
 pub use state::State;
 pub use steps::{FormAnswers, PatientForm, RejectionCode, StepConfig, StepTaken, StepWanted, StepsConfig};
@@ -173,6 +175,7 @@ impl Job {
             deadline: None,
             run_seconds: Some(config.run_seconds),
             separate_status,
+            pages: None,
         };
         let mut job = Self { record };
         job.start(now);
@@ -333,7 +336,7 @@ impl Job {
             let PartitionProgress { checkpoint, pass, .. } = progress.clone();
             PartitionTask { partition: *partition, pass, checkpoint }
         };
-        partitions.map(wanted).collect()
+        self.ordered(partitions.map(wanted).collect())
     }
 
     fn fail_with(&mut self, issue: Issue, now: Timestamp) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Epoch, JobId, JobMisuse, State, steps::StepsTaken};
+use super::{Epoch, JobId, JobMisuse, State, pages::Pages, steps::StepsTaken};
 use crate::{
     Sensitive, access::Owner, outcome::OperationOutcome, pass::Pass, plan::ExportPlan, time::Timestamp,
     writer::Checkpoint,
@@ -50,6 +50,9 @@ pub(super) struct Record {
     /// Whether status travels beside the answer to a poll (BD-HDR-07).
     #[serde(default)]
     pub(super) separate_status: bool,
+    /// Where the manifest is in pages, how far its files are dealt into them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pages: Option<Pages>,
 }
 
 /// Who works on the job, and until when nobody else may.
@@ -61,11 +64,15 @@ pub(super) struct Lease {
 
 /// Where one partition stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct PartitionProgress {
     pub(super) checkpoint: Option<Checkpoint>,
     pub(super) finished: bool,
     #[serde(default)]
     pub(super) pass: Pass,
+    /// The file that a published one names as its continuation, until it is published too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) continues_in_file: Option<String>,
 }
 
 impl Record {
@@ -88,4 +95,4 @@ impl Record {
 }
 
 /// Raised when the meaning of a record changes; older versions are then read by their own shape.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;

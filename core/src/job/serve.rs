@@ -30,8 +30,11 @@ impl Job {
     }
 
     /// Answers a request for a file whose row was looked up, after [`handle_request`](Self::handle_request) answered
-    /// [`Body::Row`]. A single byte range is honoured (BD-FILE-16).
+    /// [`Body::Row`]. A single byte range is honoured (BD-FILE-16). A file that no manifest lists yet is not there.
     pub fn serve_file(&self, file: &OutputFile, request: &Request<'_>) -> Response {
+        if !self.serves(file) {
+            return not_found();
+        }
         let is_packed = file.gzip_bytes.is_some();
         // Who asks for a part asks for one of the file that the manifest speaks of.
         if let Some(stored) =
@@ -97,13 +100,17 @@ impl Job {
             }
             ["bulk", _, "files", name] => {
                 allow(request, &["GET", "HEAD"])?;
-                // A file is served when a manifest that lists it could have been.
-                let available = self.record.state == State::Complete;
+                // Of which page it is, its row says.
+                let available = self.record.state == State::Complete || self.pages_shown() > 0;
                 Ok(if available {
                     Response { body: Body::Row((*name).to_owned()), ..Response::new(200) }
                 } else {
                     not_found()
                 })
+            }
+            ["bulk", _, "manifests", page] => {
+                allow(request, &["GET"])?;
+                Ok(self.page(endpoint, page, now))
             }
             _ => Ok(not_found()),
         }
@@ -156,13 +163,23 @@ impl Job {
                 let response = Response::new(202)
                     .with("retry-after", self.retry_after(endpoint.config().retry_after_seconds, now).to_string())
                     .with("x-progress", self.progress());
+                // BD-PART-02.
+                let response = if self.pages_shown() > 0 {
+                    self.with_manifest(response, endpoint, Some(1), now)
+                } else {
+                    response
+                };
                 // The same on every poll until the form is filled in (EHI-STAT-02).
                 match self.patient_link() {
                     Some(link) => response.with("link", link),
                     None => response,
                 }
             }
-            State::Complete => self.manifest(endpoint, now),
+            State::Complete => {
+                let response = Response::new(200).with("expires", self.retained_until().to_http_date());
+                let first = self.record.pages.as_ref().map(|_| 1);
+                self.with_manifest(response, endpoint, first, now)
+            }
             State::Failed | State::FailedEmpty => self.failed(),
             State::Expired | State::Deleted | State::Gone => return Ok(not_found()),
         };
@@ -184,23 +201,39 @@ impl Job {
         }
     }
 
-    fn manifest(&self, endpoint: &Endpoint, now: Timestamp) -> Response {
-        let expires = self.retained_until().to_http_date();
-        let response = Response::new(200).with("content-type", "application/json");
-        let response = response.with("expires", expires).with("cache-control", "no-store");
+    /// A page that another links to. Fetching it is no poll: it is asked for once, and says nothing of how far the export is.
+    fn page(&self, endpoint: &Endpoint, number: &str, now: Timestamp) -> Response {
+        // The first is the answer to a poll, and a page has one address.
+        let page = number.parse().ok().filter(|page: &u32| *page > 1 && page.to_string() == number);
+        match (page, self.record.state) {
+            (Some(page), State::Failed | State::FailedEmpty) if self.was_linked(page) => self.failed(),
+            (Some(page), _) if page <= self.pages_shown() => {
+                self.with_manifest(Response::new(200), endpoint, Some(page), now)
+            }
+            _ => not_found(),
+        }
+    }
+
+    /// The response with the manifest, or a page of it.
+    fn with_manifest(&self, response: Response, endpoint: &Endpoint, page: Option<u32>, now: Timestamp) -> Response {
+        let response = response.with("content-type", "application/json").with("cache-control", "no-store");
         // From the present configuration: a deployment may have moved since the kick-off.
-        let files_url = endpoint.config().files_url(&self.record.id);
-        let head = ManifestHead { files_url, ..self.manifest_head() };
-        let urls = endpoint.config().signed_urls.as_ref();
-        let signer = urls.and_then(|urls| {
-            let until = now.plus_seconds(urls.seconds).min(self.retained_until());
-            urls.signer(&self.record.id, until)
+        let (config, id) = (endpoint.config(), &self.record.id);
+        let files_url = config.files_url(id);
+        let next =
+            page.filter(|page| *page < self.pages_shown()).map(|page| config.page_url(id, page.saturating_add(1)));
+        let head = ManifestHead { files_url, page, next, ..self.manifest_head() };
+        let signer = config.signed_urls.as_ref().and_then(|urls| {
+            let until = now.plus_seconds(urls.seconds);
+            // While it runs, nobody knows when its files go.
+            let is_complete = self.record.state == State::Complete;
+            urls.signer(id, if is_complete { until.min(self.retained_until()) } else { until })
         });
         let head = match signer {
             Some(signer) => ManifestHead { requires_access_token: false, signer: Some(signer), ..head },
             None => head,
         };
-        Response { body: Body::Manifest(head), ..response }
+        Response { body: Body::Manifest(Box::new(head)), ..response }
     }
 
     /// What the manifest says besides its files, whose URLs are their names, relative to the manifest: for an export
@@ -216,6 +249,8 @@ impl Job {
             output_organized_by: plan.organize.resource_type(&plan.definitions()),
             requires_access_token: self.record.requires_access_token,
             files_url: String::new(),
+            page: None,
+            next: None,
             signer: None,
             extension: left_out.into_iter().chain(documentation).collect(),
         }
@@ -352,6 +387,7 @@ mod tests {
                 gzip_bytes: None,
                 sha256: None,
                 continues_in_file: None,
+                page: None,
             })
         };
         fn content_type_of(file: OutputFile) -> &'static str {

@@ -1,5 +1,7 @@
 //! `includeAssociatedData` (BD-IAD-01 to BD-IAD-06).
 
+use serde_json::{Map, Value};
+
 use super::{
     from_query::shown,
     parse::{Given, Reader},
@@ -28,6 +30,18 @@ pub(super) fn read(reader: &mut Reader<'_>, values: &[&Given<'_>]) -> Provenance
     widest
 }
 
+/// The code of a Coding (BD4-09). In a system of another's making it is another code, whatever it looks like, and is
+/// answered like one that is not known.
+pub(super) fn code(coding: &Map<String, Value>) -> Option<String> {
+    let code = coding.get("code")?.as_str()?;
+    match coding.get("system") {
+        None => Some(code.to_owned()),
+        Some(Value::String(system)) if system == SYSTEM => Some(code.to_owned()),
+        Some(Value::String(system)) => Some(format!("{system}|{code}")),
+        Some(_) => None,
+    }
+}
+
 fn unknown(code: &str) -> Issue {
     let known = CODES.map(|(code, _)| format!("`{code}`")).join(", ");
     let diagnostics = if code.starts_with('_') {
@@ -37,6 +51,9 @@ fn unknown(code: &str) -> Issue {
     };
     Issue::error(IssueCode::NotSupported, diagnostics).about("includeAssociatedData")
 }
+
+/// Of the codes that the guides define.
+pub(crate) const SYSTEM: &str = "http://hl7.org/fhir/uv/bulkdata/CodeSystem/include-associated-data";
 
 const CODES: [(&str, Provenance); 2] =
     [("LatestProvenanceResources", Provenance::Latest), ("RelevantProvenanceResources", Provenance::Relevant)];

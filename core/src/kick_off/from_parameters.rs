@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
+    associated,
     from_query::shown,
     parameter,
     parse::{Given, Reader},
@@ -75,11 +76,15 @@ fn value(entry: &Map<String, Value>, allowed: &[&str]) -> Result<String, ()> {
     }
     let mut values = entry.iter().filter(|(member, _)| *member != "name" && !member.starts_with("id"));
     match (values.next(), values.next()) {
-        (Some((member, Value::String(text))), None) if allowed.contains(&member.as_str()) => Ok(text.clone()),
+        (Some((member, Value::String(text))), None)
+            if TEXTS.contains(&member.as_str()) && allowed.contains(&member.as_str()) =>
+        {
+            Ok(text.clone())
+        }
         (Some((member, Value::Object(coding))), None)
             if member == "valueCoding" && allowed.contains(&member.as_str()) =>
         {
-            coding.get("code").and_then(Value::as_str).map(str::to_owned).ok_or(())
+            associated::code(coding).ok_or(())
         }
         // A reference by identifier alone has no text, and names nothing that can be looked up.
         (Some((member, Value::Object(reference))), None)
@@ -87,10 +92,19 @@ fn value(entry: &Map<String, Value>, allowed: &[&str]) -> Result<String, ()> {
         {
             Ok(reference.get("reference").and_then(Value::as_str).unwrap_or_default().to_owned())
         }
-        // Not acted on yet, so that the type is all that is checked of it.
-        (Some((member, Value::Bool(_))), None) if member == "valueBoolean" && allowed.contains(&member.as_str()) => {
-            Ok(String::new())
+        (Some((member, Value::Bool(truth))), None)
+            if member == "valueBoolean" && allowed.contains(&member.as_str()) =>
+        {
+            Ok(truth.to_string())
+        }
+        (Some((member, Value::Number(number))), None)
+            if member == "valuePositiveInt" && allowed.contains(&member.as_str()) =>
+        {
+            Ok(number.to_string())
         }
         _ => Err(()),
     }
 }
+
+/// Types whose values are JSON strings.
+const TEXTS: [&str; 3] = ["valueCode", "valueInstant", "valueString"];

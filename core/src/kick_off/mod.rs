@@ -18,10 +18,11 @@ use crate::{
     ResourceType, Sensitive,
     elements::Elements,
     outcome::Issue,
-    plan::{Organize, Provenance},
+    plan::{FileSizes, Organize, Provenance},
     time::Timestamp,
 };
 
+pub(crate) use associated::SYSTEM as ASSOCIATED_DATA_SYSTEM;
 pub(crate) use from_query::shown;
 pub(crate) use parameter::is_parameter;
 pub(crate) use parse::{Reader, read};
@@ -78,6 +79,12 @@ pub struct KickOff {
     /// `organizeOutputBy`.
     #[serde(default)]
     pub organize: Organize,
+    /// `_minimumFileSize` and `_maximumFileSize`.
+    #[serde(default)]
+    pub file_sizes: FileSizes,
+    /// `allowPartialManifests`.
+    #[serde(default)]
+    pub partial_manifests: bool,
     /// What was tolerated under lenient handling, for the error files (BD-LEN-03).
     #[serde(default)]
     pub notices: Vec<Issue>,

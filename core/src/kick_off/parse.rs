@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     KickOff, Level, Operation, ValueSetAsked, associated, from_parameters,
     from_query::{self, shown},
-    parameter::{self, Support},
-    patients,
+    parameter, patients,
 };
 use crate::{
     Definitions, Edition, Refusal, ResourceType,
@@ -14,7 +13,7 @@ use crate::{
     endpoint::{EndpointConfig, VendorParameter},
     http::{Handling, Prefer, Request, Target},
     outcome::{Issue, IssueCode},
-    plan::{Organize, Provenance},
+    plan::{FileSizes, Organize, Provenance},
     time::Timestamp,
     type_filter::{self, AskedSets, Filter, FilterContext, FilterSets, TypeFilterSource},
 };
@@ -121,6 +120,8 @@ pub(crate) fn read(
         elements: Elements::default(),
         provenance: Provenance::default(),
         organize: Organize::default(),
+        file_sizes: FileSizes::default(),
+        partial_manifests: false,
         notices: Vec::new(),
     };
     let mut seen = BTreeSet::new();
@@ -133,6 +134,7 @@ pub(crate) fn read(
     check_compartment(&mut reader, &kick_off);
     check_window(&mut reader, &kick_off);
     check_organized(&mut reader, &mut kick_off);
+    check_file_sizes(&mut reader, &kick_off);
     kick_off.notices = reader.notices;
     if reader.problems.is_empty() {
         Ok(kick_off)
@@ -154,7 +156,7 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
         return reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(shown(name)));
     }
     let Some(parameter) = parameter::find(name) else {
-        let supported = parameter::supported_names(reader.unsupported);
+        let supported = parameter::supported_names(reader.edition, reader.unsupported);
         let diagnostics = format!("unknown parameter `{}`; supported are {supported}", shown(name));
         return reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(shown(name)));
     };
@@ -168,24 +170,26 @@ fn read_parameter(reader: &mut Reader<'_>, kick_off: &mut KickOff, name: &str, v
         // To ignore what narrows an export would export what was not asked for.
         return if parameter.narrows { reader.problem(issue) } else { reader.tolerable(issue) };
     }
-    match parameter.support {
-        Support::Ignorable => {
-            let diagnostics = format!("`{name}` is not supported by this server");
-            reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(name));
-        }
-        Support::Supported => match name {
-            "_outputFormat" => values.iter().for_each(|value| read_output_format(reader, &value.text)),
-            "_since" => values.iter().for_each(|value| kick_off.since = read_instant(reader, name, &value.text)),
-            "_until" => values.iter().for_each(|value| kick_off.until = read_instant(reader, name, &value.text)),
-            "_elements" => kick_off.elements = read_elements(reader, values),
-            "includeAssociatedData" => kick_off.provenance = associated::read(reader, values),
-            "organizeOutputBy" => {
-                values.iter().for_each(|value| kick_off.organize = read_organize(reader, &value.text))
-            }
-            "_type" => kick_off.types = Some(read_types(reader, values)),
-            "patient" => kick_off.patients = Some(patients::read(reader, &kick_off.level, values)),
-            _ => read_type_filters(reader, kick_off, values),
-        },
+    if reader.edition < parameter.since {
+        let came = if parameter.since == Edition::Stu3 { "3.0" } else { "the ballot of 4.0" };
+        let diagnostics = format!("`{name}` is no parameter of this edition; it came with {came}");
+        return reader.tolerable(Issue::error(IssueCode::NotSupported, diagnostics).about(name));
+    }
+    // Of those that do not repeat there is one value.
+    let each = values.iter().map(|value| value.text.as_str());
+    match name {
+        "_outputFormat" => each.for_each(|text| read_output_format(reader, text)),
+        "_since" => each.for_each(|text| kick_off.since = read_instant(reader, name, text)),
+        "_until" => each.for_each(|text| kick_off.until = read_instant(reader, name, text)),
+        "_minimumFileSize" => each.for_each(|text| kick_off.file_sizes.min = read_size(reader, name, text)),
+        "_maximumFileSize" => each.for_each(|text| kick_off.file_sizes.max = read_size(reader, name, text)),
+        "allowPartialManifests" => each.for_each(|text| kick_off.partial_manifests = read_truth(reader, name, text)),
+        "organizeOutputBy" => each.for_each(|text| kick_off.organize = read_organize(reader, text)),
+        "_elements" => kick_off.elements = read_elements(reader, values),
+        "includeAssociatedData" => kick_off.provenance = associated::read(reader, values),
+        "_type" => kick_off.types = Some(read_types(reader, values)),
+        "patient" => kick_off.patients = Some(patients::read(reader, &kick_off.level, values)),
+        _ => read_type_filters(reader, kick_off, values),
     }
 }
 
@@ -229,6 +233,26 @@ fn read_instant(reader: &mut Reader<'_>, name: &str, text: &str) -> Option<Times
         reader.problem(Issue::error(IssueCode::Value, format!("`{name}` is {error}")).about(name));
     }
     instant.ok()
+}
+
+/// A FHIR `boolean`.
+fn read_truth(reader: &mut Reader<'_>, name: &str, text: &str) -> bool {
+    let truth = text.parse();
+    if truth.is_err() {
+        reader.problem(Issue::error(IssueCode::Value, format!("`{name}` is `true` or `false`")).about(name));
+    }
+    truth.unwrap_or_default()
+}
+
+/// A FHIR `positiveInt` (BD4-08).
+fn read_size(reader: &mut Reader<'_>, name: &str, text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let size = text.parse().ok().filter(|size| digits && (1..=POSITIVE_INT_MAX).contains(size));
+    if size.is_none() {
+        let diagnostics = format!("`{name}` is a number of bytes from 1 to {POSITIVE_INT_MAX}");
+        reader.problem(Issue::error(IssueCode::Value, diagnostics).about(name));
+    }
+    size
 }
 
 /// BD-TYPE-01, BD-TYPE-07, BD-KICK-08: repeats are one comma list (4.0: one type each), empty items are harmless.
@@ -338,10 +362,18 @@ fn check_window(reader: &mut Reader<'_>, kick_off: &KickOff) {
     }
 }
 
+/// BD4-08.
+fn check_file_sizes(reader: &mut Reader<'_>, kick_off: &KickOff) {
+    let FileSizes { min, max } = kick_off.file_sizes;
+    if min.zip(max).is_some_and(|(min, max)| max <= min) {
+        let diagnostics = "`_maximumFileSize` is not greater than `_minimumFileSize`";
+        reader.problem(Issue::error(IssueCode::Value, diagnostics).about("_maximumFileSize"));
+    }
+}
+
 /// BD-ORG-01. Under lenient handling output is then by type.
 fn read_organize(reader: &mut Reader<'_>, text: &str) -> Organize {
     let diagnostics = match text {
-        _ if reader.edition < Edition::Stu3 => "`organizeOutputBy` is no parameter of this edition; it came with 3.0",
         "Patient" => return Organize::ByPatient,
         _ if reader.definitions.resource_type(text).is_some() => {
             "this server organizes output by `Patient` only, not by the type in `organizeOutputBy`"
@@ -360,6 +392,9 @@ fn check_organized(reader: &mut Reader<'_>, kick_off: &mut KickOff) {
         kick_off.provenance = Provenance::Unasked;
     }
 }
+
+/// Of a FHIR `positiveInt`.
+const POSITIVE_INT_MAX: u64 = 2_147_483_647;
 
 const OUTPUT_FORMATS: [&str; 3] = ["application/fhir+ndjson", "application/ndjson", "ndjson"];
 

@@ -23,6 +23,12 @@ pub struct ManifestHead {
     pub requires_access_token: bool,
     /// What stands before a file's name in its URL, with the final `/`; empty for names relative to the manifest.
     pub files_url: String,
+    /// The page that the manifest is: it lists the rows of that page, and no others. Without one it lists all rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// `link` with relation `next`: the address of the page that follows, once there is one (BD-MAN-26).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// Signs the addresses of the files, where these open by themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<UrlSigner>,

@@ -87,6 +87,7 @@ mod tests {
             gzip_bytes: None,
             sha256: None,
             continues_in_file: None,
+            page: None,
         }
     }
 

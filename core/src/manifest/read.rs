@@ -488,6 +488,8 @@ mod tests {
                 output_organized_by: None,
                 requires_access_token: false,
                 files_url: "https://ehr.example/files/".into(),
+                page: None,
+                next: None,
                 signer: None,
                 extension: Default::default(),
             };
@@ -506,6 +508,7 @@ mod tests {
                     gzip_bytes: None,
                     sha256: Some(sha256.clone()),
                     continues_in_file: None,
+                    page: None,
                 };
                 writer.row(&row, &mut out).unwrap();
             }
@@ -518,6 +521,18 @@ mod tests {
             assert_eq!((output.count, output.size, output.sha256.as_ref()), (Some(3), Some(300), Some(&sha256)));
             assert_eq!(output.url.expose(), "https://ehr.example/files/Patient-1.ndjson");
             assert_eq!((output.section, error.section), (Section::Output, Section::Error));
+        }
+    }
+
+    /// BD4-10.
+    #[test]
+    fn an_array_that_is_absent_is_empty_in_every_edition() {
+        let bare = r#"{"transactionTime":"2024-01-01T00:00:00Z","request":"r","requiresAccessToken":false}"#;
+        for ballot in [false, true] {
+            let manifest = Manifest::read(bare.as_bytes(), ballot, BOUNDS).unwrap();
+            assert_eq!((manifest.files.len(), manifest.rows_without_url), (0, 0));
+            let told = if ballot { vec![] } else { vec![Oddity::NoOutput, Oddity::NoError] };
+            assert_eq!(manifest.oddities, told);
         }
     }
 

@@ -33,6 +33,9 @@ pub struct OutputFile {
     /// The name of the file in which the last block goes on, if that is split (BD-MAN-16).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues_in_file: Option<String>,
+    /// The page of the manifest that lists it, where the manifest is in pages. The job says it when the row is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
 }
 
 /// The arrays of a manifest, in the order in which they are written, and what is in none.

@@ -1,7 +1,8 @@
 //! Writing a manifest: head, then rows in section order, then the end.
 //!
 //! Shapes by edition: 1.0.1 has no `deleted`; 4.0 names `error` `outcome`, drops `request`, makes `extension` an array of
-//! FHIR Extensions, adds `manifestType` and `outputFormat`, and gives items `fileSize` (BD4-03 to BD4-07).
+//! FHIR Extensions, adds `manifestType` and `outputFormat`, gives items `fileSize` and leaves empty arrays away (BD4-03 to
+//! BD4-07, BD4-10).
 
 use std::fmt;
 
@@ -12,23 +13,29 @@ use crate::{Edition, json::to_string};
 
 /// Writes a manifest in memory that does not depend on the number of files.
 ///
-/// Call [`row`](Self::row) for each file, sections in the order of [`Section`], then [`finish`](Self::finish).
+/// Call [`row`](Self::row) for each file, sections in the order of [`Section`], then [`finish`](Self::finish). Where the
+/// head names a page, give the rows of that page alone: errors are listed on the page with which they were published.
 #[derive(Debug)]
 pub struct ManifestWriter {
     head: ManifestHead,
-    section: Section,
     begun: bool,
-    rows_in_section: u64,
+    /// That of the last row; rows may not go back behind it.
+    section: Section,
+    /// The array that is open.
+    array: Option<Section>,
 }
 
 impl ManifestWriter {
     /// A writer for that head.
     pub fn new(head: ManifestHead) -> Self {
-        Self { head, section: Section::Output, begun: false, rows_in_section: 0 }
+        Self { head, begun: false, section: Section::Output, array: None }
     }
 
     /// Appends one file to `out`; nothing for an attachment, which no manifest lists.
     pub fn row(&mut self, file: &OutputFile, out: &mut Vec<u8>) -> Result<(), ManifestError> {
+        if self.head.page.is_some() && self.head.page != file.page {
+            return Err(ManifestError::OtherPage);
+        }
         if file.section < self.section {
             return Err(ManifestError::OutOfOrder);
         }
@@ -38,12 +45,13 @@ impl ManifestWriter {
         if file.section == Section::Deleted && self.head.edition == Edition::Stu1 {
             return Err(ManifestError::NotInEdition);
         }
+        self.section = file.section;
         self.begin(out);
-        self.advance_to(file.section, out);
-        if self.rows_in_section > 0 {
+        if self.array == Some(file.section) {
             out.push(b',');
+        } else {
+            self.begin_array(file.section, out);
         }
-        self.rows_in_section += 1;
         out.extend_from_slice(to_string(&self.item(file)).as_bytes());
         Ok(())
     }
@@ -51,8 +59,18 @@ impl ManifestWriter {
     /// Appends what is left.
     pub fn finish(mut self, out: &mut Vec<u8>) {
         self.begin(out);
-        self.advance_to(Section::Error, out);
-        out.extend_from_slice(b"]}");
+        // Up to 3.0 `output` and `error` are there even if they are empty. An empty element of FHIR is not (BD4-10).
+        if !self.is_ballot() && self.array != Some(Section::Error) {
+            self.begin_array(Section::Error, out);
+        }
+        if self.array.is_some() {
+            out.push(b']');
+        }
+        out.push(b'}');
+    }
+
+    fn is_ballot(&self) -> bool {
+        self.head.edition == Edition::Stu4Ballot
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
@@ -61,28 +79,28 @@ impl ManifestWriter {
         }
         let head = to_string(&self.members());
         out.extend_from_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
-        out.extend_from_slice(b",\"output\":[");
     }
 
-    fn advance_to(&mut self, section: Section, out: &mut Vec<u8>) {
-        if self.section < section {
-            let name: &[u8] = match (section, self.head.edition) {
-                (Section::Output, _) => b"output",
-                (Section::Deleted, _) => b"deleted",
-                (Section::Error, Edition::Stu4Ballot) => b"outcome",
-                (Section::Error | Section::Attachment, _) => b"error",
-            };
-            out.extend_from_slice(b"],\"");
-            out.extend_from_slice(name);
-            out.extend_from_slice(b"\":[");
-            self.section = section;
-            self.rows_in_section = 0;
+    fn begin_array(&mut self, section: Section, out: &mut Vec<u8>) {
+        match self.array.replace(section) {
+            Some(_) => out.push(b']'),
+            None if section > Section::Output && !self.is_ballot() => out.extend_from_slice(b",\"output\":[]"),
+            None => {}
         }
+        let name: &[u8] = match section {
+            Section::Output => b"output",
+            Section::Deleted => b"deleted",
+            Section::Error | Section::Attachment if self.is_ballot() => b"outcome",
+            Section::Error | Section::Attachment => b"error",
+        };
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(name);
+        out.extend_from_slice(b"\":[");
     }
 
     /// Everything but the arrays of files.
     fn members(&self) -> Map<String, Value> {
-        let ballot = self.head.edition == Edition::Stu4Ballot;
+        let ballot = self.is_ballot();
         let mut members = Map::new();
         members.insert("transactionTime".into(), json!(self.head.transaction_time));
         if ballot {
@@ -94,6 +112,9 @@ impl ManifestWriter {
         members.insert("requiresAccessToken".into(), json!(self.head.requires_access_token));
         if let Some(resource_type) = &self.head.output_organized_by {
             members.insert("outputOrganizedBy".into(), json!(resource_type));
+        }
+        if let Some(next) = &self.head.next {
+            members.insert("link".into(), json!([{"relation": "next", "url": next}]));
         }
         if !self.head.extension.is_empty() {
             let said = self.head.extension.iter();
@@ -108,7 +129,7 @@ impl ManifestWriter {
     }
 
     fn item(&self, file: &OutputFile) -> Map<String, Value> {
-        let ballot = self.head.edition == Edition::Stu4Ballot;
+        let ballot = self.is_ballot();
         let mut item = Map::new();
         if let Some(resource_type) = file.resource_type.as_ref().filter(|_| !ballot || file.section == Section::Output)
         {
@@ -147,6 +168,8 @@ pub enum ManifestError {
     OutOfOrder,
     /// The edition has no such section.
     NotInEdition,
+    /// A row of another page than the manifest is.
+    OtherPage,
 }
 
 impl fmt::Display for ManifestError {
@@ -154,6 +177,7 @@ impl fmt::Display for ManifestError {
         f.write_str(match self {
             Self::OutOfOrder => "manifest rows must come in the order output, deleted, error",
             Self::NotInEdition => "this edition's manifest has no such section",
+            Self::OtherPage => "the row is of another page of the manifest",
         })
     }
 }
@@ -168,33 +192,42 @@ mod tests {
     use super::*;
     use crate::{definitions::Definitions, time::Timestamp};
 
-    fn write(edition: Edition, sections: &[Section]) -> Result<Value, ManifestError> {
-        let head = ManifestHead {
+    fn head(edition: Edition) -> ManifestHead {
+        ManifestHead {
             edition,
             transaction_time: Timestamp::from_millis(1_700_000_000_000),
             request: "https://ehr.example/fhir/$export?_type=Patient%2CGroup".into(),
             output_organized_by: None,
             requires_access_token: true,
             files_url: "https://ehr.example/fhir/bulk/1/files/".into(),
+            page: None,
+            next: None,
             signer: None,
             extension: [("leftOut".to_owned(), "nothing".to_owned())].into(),
-        };
-        let mut writer = ManifestWriter::new(head);
+        }
+    }
+
+    fn row(index: usize, section: Section) -> OutputFile {
+        OutputFile {
+            section,
+            resource_type: Definitions::R4.resource_type("Patient"),
+            name: format!("Patient-{index}.ndjson"),
+            key: "secret".into(),
+            content_type: None,
+            count: 3,
+            bytes: 300,
+            gzip_bytes: None,
+            sha256: Some("ab".into()),
+            continues_in_file: None,
+            page: None,
+        }
+    }
+
+    fn write(edition: Edition, sections: &[Section]) -> Result<Value, ManifestError> {
+        let mut writer = ManifestWriter::new(head(edition));
         let mut out = Vec::new();
         for (index, section) in sections.iter().enumerate() {
-            let file = OutputFile {
-                section: *section,
-                resource_type: Definitions::R4.resource_type("Patient"),
-                name: format!("Patient-{index}.ndjson"),
-                key: "secret".into(),
-                content_type: None,
-                count: 3,
-                bytes: 300,
-                gzip_bytes: None,
-                sha256: Some("ab".into()),
-                continues_in_file: None,
-            };
-            writer.row(&file, &mut out)?;
+            writer.row(&row(index, *section), &mut out)?;
         }
         writer.finish(&mut out);
         Ok(serde_json::from_slice(&out).unwrap())
@@ -229,6 +262,44 @@ mod tests {
         assert_eq!(ballot["output"][0]["fileSize"], 300);
         assert!(ballot["outcome"][0].get("type").is_none());
         assert_eq!(ballot["extension"][0]["valueString"], "nothing");
+    }
+
+    /// BD4-07, BD4-10.
+    #[test]
+    fn the_ballot_leaves_empty_arrays_and_the_type_of_deletions_away() {
+        use Section::{Deleted, Error, Output};
+        let arrays = |manifest: &Value| ["output", "deleted", "outcome"].map(|name| manifest.get(name).is_some());
+        let manifest = |sections: &[Section]| write(Edition::Stu4Ballot, sections).unwrap();
+        assert_eq!(arrays(&manifest(&[])), [false, false, false]);
+        assert_eq!(arrays(&manifest(&[Output])), [true, false, false]);
+        assert_eq!(arrays(&manifest(&[Deleted, Deleted])), [false, true, false]);
+        assert_eq!(arrays(&manifest(&[Error])), [false, false, true]);
+        assert_eq!(arrays(&manifest(&[Output, Deleted, Error])), [true, true, true]);
+        let deleted = manifest(&[Deleted]);
+        let members: Vec<_> = deleted["deleted"][0].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(members, ["count", "extension", "fileSize", "url"]);
+        // Before it `output` and `error` are always there.
+        let before = write(Edition::Stu3, &[Deleted]).unwrap();
+        assert_eq!((&before["output"], &before["error"]), (&json!([]), &json!([])));
+        assert_eq!(before["deleted"][0]["type"], "Patient");
+    }
+
+    #[test]
+    fn a_page_links_to_the_next_and_lists_no_row_of_another() {
+        for edition in [Edition::Stu3, Edition::Stu4Ballot] {
+            let next = Some(String::from("https://ehr.example/fhir/bulk/1/manifests/3"));
+            let head = ManifestHead { page: Some(2), next: next.clone(), ..head(edition) };
+            let (mut writer, mut out) = (ManifestWriter::new(head), Vec::new());
+            for page in [None, Some(1), Some(3)] {
+                let other = OutputFile { page, ..row(0, Section::Output) };
+                assert_eq!(writer.row(&other, &mut out), Err(ManifestError::OtherPage));
+            }
+            assert_eq!(writer.row(&OutputFile { page: Some(2), ..row(1, Section::Output) }, &mut out), Ok(()));
+            writer.finish(&mut out);
+            let manifest: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(manifest["link"], json!([{ "relation": "next", "url": next }]));
+            assert_eq!(manifest["output"].as_array().unwrap().len(), 1);
+        }
     }
 
     #[test]

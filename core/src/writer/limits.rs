@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::WriterError;
+use crate::plan::{ExportPlan, FileSizes, Organize};
 
 /// What a writer may use, and how files are cut. Memory is at most `queueBytesMax`, two lines, and twice `appendBytes`
 /// for each resource type that occurs and for eight more appends, whose memory is used again.
@@ -12,7 +13,8 @@ pub struct WriterLimits {
     /// Resources in one file. Where output is organised a block is not split unless it has more by itself, so a file may
     /// hold up to twice as many; the same goes for its bytes.
     pub shard_resources_max: u64,
-    /// Bytes in one file, unless a single resource is larger.
+    /// Bytes in one file, unless a single resource is larger. A client may ask for less; and that a file is not closed for
+    /// the number of its resources, or after `openSpanBytesMax`, before it has some size.
     pub shard_bytes_max: u64,
     /// Bytes in one line; a longer one is reported.
     pub line_bytes_max: usize,
@@ -76,6 +78,40 @@ impl Default for WriterLimits {
             digest: true,
             gzip: false,
         }
+    }
+}
+
+/// When a file is closed: as the limits say, within what the client asked for (BD4-08).
+#[derive(Clone, Copy)]
+pub(super) struct Cuts {
+    resources_max: u64,
+    bytes_max: u64,
+    bytes_min: u64,
+    span_max: u64,
+}
+
+impl Cuts {
+    pub(super) fn new(limits: &WriterLimits, plan: &ExportPlan) -> Self {
+        let FileSizes { min, max } = plan.file_sizes;
+        // A block that is begun is not split, so that a file may come to twice of what it is cut at.
+        let asked = max.map(|max| if plan.organize == Organize::ByPatient { (max / 2).max(1) } else { max });
+        let bytes_max = asked.map_or(limits.shard_bytes_max, |asked| asked.min(limits.shard_bytes_max));
+        Self {
+            resources_max: limits.shard_resources_max,
+            bytes_max,
+            bytes_min: min.unwrap_or(0).min(bytes_max),
+            span_max: limits.open_span_bytes_max,
+        }
+    }
+
+    /// Whether a file of so many resources and bytes takes no other of that length.
+    pub(super) fn is_full(&self, count: u64, bytes: u64, length: u64) -> bool {
+        count >= self.resources_max && bytes >= self.bytes_min || bytes.saturating_add(length) > self.bytes_max
+    }
+
+    /// Whether a file of so many bytes has been open for too long.
+    pub(super) fn is_overdue(&self, bytes: u64, opened: u64, taken: u64) -> bool {
+        bytes >= self.bytes_min && taken.saturating_sub(opened) > self.span_max
     }
 }
 

@@ -38,6 +38,7 @@ pub use compartment::patients_of;
 use context::{Collector, Context};
 use deleted::Deletions;
 pub use digest::Digester;
+use limits::Cuts;
 pub use limits::{Layout, Validation, WriterLimits};
 pub use output::Output;
 use pen::Pen;
@@ -127,7 +128,7 @@ impl<'p> Writer<'p> {
         let mut writer = Self {
             lines: Lines::new(limits.line_bytes_max),
             work: Work::new(plan, *pass, population, limits.validate)?,
-            shards: Shards::new(partition, from, limits.clone()),
+            shards: Shards::new(partition, from, limits.clone(), Cuts::new(&limits, plan)),
             source: String::new(),
             line: 1,
             begun_at: None,

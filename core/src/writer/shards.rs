@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{Checkpoint, Digester, KindProgress, Layout, Output, Resume, WriterLimits, gzip::Gzip};
+use super::{Checkpoint, Digester, KindProgress, Layout, Output, Resume, WriterLimits, gzip::Gzip, limits::Cuts};
 use crate::{Definitions, ResourceType, manifest::Section, outcome::OperationOutcome};
 
 /// Where a line begins.
@@ -42,6 +42,7 @@ type Kind = (Section, Option<ResourceType>);
 pub(super) struct Shards {
     partition: u32,
     limits: WriterLimits,
+    cuts: Cuts,
     /// By number, the kinds that have occurred or that the checkpoint we started from names.
     shelves: Vec<Shelf>,
     /// The number of the kind of the last record: the next is often of the same.
@@ -166,7 +167,7 @@ enum Queued {
 }
 
 impl Shards {
-    pub(super) fn new(partition: u32, from: Option<&Checkpoint>, limits: WriterLimits) -> Self {
+    pub(super) fn new(partition: u32, from: Option<&Checkpoint>, limits: WriterLimits, cuts: Cuts) -> Self {
         let progress = from.map(|checkpoint| checkpoint.kinds.as_slice()).unwrap_or_default();
         let state = |kind: &KindProgress| {
             let state = KindState { published_before: kind.published, next: kind.next, ..KindState::default() };
@@ -175,6 +176,7 @@ impl Shards {
         Self {
             partition,
             limits,
+            cuts,
             shelves: progress.iter().map(state).collect(),
             recent: 0,
             taken: 0,
@@ -284,13 +286,11 @@ impl Shards {
             block.begins = Some(place.resume());
             self.line += 1;
         }
-        let overdue = |opened: u64, taken: u64, span: u64| taken.saturating_sub(opened) > span;
-        let span = self.limits.open_span_bytes_max;
-        if self.oldest.is_none_or(|opened| !overdue(opened, self.taken, span)) {
-            return;
+        let (cuts, taken) = (self.cuts, self.taken);
+        // None has been open for longer than the oldest, whatever its size.
+        if self.oldest.is_some_and(|opened| cuts.is_overdue(u64::MAX, opened, taken)) {
+            self.close_those(place, |open| cuts.is_overdue(open.bytes, open.taken, taken));
         }
-        let taken = self.taken;
-        self.close_those(place, |open| overdue(open.taken, taken, span));
     }
 
     pub(super) fn close_all(&mut self, place: &Place<'_>) {
@@ -350,7 +350,7 @@ impl Shards {
         let (block, header) = block.map_or((0, None), |block| (block.number, Some(Arc::clone(&block.header))));
         let header = header.as_deref().unwrap_or_default();
         let open = self.shelves.get(number).and_then(|shelf| shelf.open.as_ref());
-        match open.map(|open| open.fit(block, header.len() as u64, length, &self.limits)) {
+        match open.map(|open| open.fit(block, header.len() as u64, length, &self.cuts)) {
             Some(Fit::Fits) => {}
             Some(Fit::Full) => self.replace_file(number, place, false),
             Some(Fit::FullOfOneBlock) => self.replace_file(number, place, true),
@@ -532,18 +532,16 @@ impl Shards {
 
 impl OpenFile {
     /// A file is rolled before a record that makes it too large; but not within a block, unless that alone is too large.
-    fn fit(&self, block: u64, header: u64, length: u64, limits: &WriterLimits) -> Fit {
-        let is_full =
-            |count, bytes: u64| count >= limits.shard_resources_max || bytes + length > limits.shard_bytes_max;
+    fn fit(&self, block: u64, header: u64, length: u64, cuts: &Cuts) -> Fit {
         match self.part {
             part if block == 0 || part.block != block => {
-                if is_full(self.count, self.bytes + header) {
+                if cuts.is_full(self.count, self.bytes, header + length) {
                     Fit::Full
                 } else {
                     Fit::Fits
                 }
             }
-            part if is_full(part.count, part.bytes) => Fit::FullOfOneBlock,
+            part if cuts.is_full(part.count, part.bytes, length) => Fit::FullOfOneBlock,
             _ => Fit::Fits,
         }
     }

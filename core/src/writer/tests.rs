@@ -5,6 +5,7 @@ mod binaries;
 mod merge;
 mod organize;
 mod passes;
+mod sizes;
 
 use std::{collections::BTreeMap, io::Read};
 
@@ -46,6 +47,8 @@ fn plan() -> ExportPlan {
         elements: Default::default(),
         provenance: Default::default(),
         organize: Default::default(),
+        file_sizes: Default::default(),
+        partial_manifests: false,
         notices: vec![crate::outcome::Issue::information("a notice of the kick-off")],
     };
     let config = EndpointConfig::new("https://ehr.example/fhir", Auth::Bearer);
@@ -66,7 +69,18 @@ fn run(
     sizes: &[usize],
     stop_after: usize,
 ) -> Vec<Closed> {
-    let mut writer = Writer::new(&plan(), &task(from), None, limits.clone()).unwrap();
+    run_of(&plan(), sources, from, limits, sizes, stop_after)
+}
+
+fn run_of(
+    plan: &ExportPlan,
+    sources: &[(String, Vec<u8>)],
+    from: Option<&Checkpoint>,
+    limits: &WriterLimits,
+    sizes: &[usize],
+    stop_after: usize,
+) -> Vec<Closed> {
+    let mut writer = Writer::new(plan, &task(from), None, limits.clone()).unwrap();
     let (mut open, mut closed) = (BTreeMap::new(), Vec::new());
     let mut sizes = sizes.iter().cycle();
     let resume = from.map(|checkpoint| checkpoint.resume.clone());

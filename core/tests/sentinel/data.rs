@@ -92,6 +92,7 @@ pub(crate) fn files(sentinel: &mut Sentinel, plan: &ExportPlan) -> Vec<OutputFil
                         gzip_bytes: None,
                         sha256,
                         continues_in_file,
+                        page: None,
                     };
                     rows.push((pass, row));
                 }

@@ -260,7 +260,7 @@ fn filtered(sentinel: &mut Sentinel) {
 fn manifest(sentinel: &mut Sentinel, host: &mut Host, target: &str, principal: &Principal) {
     let response = host.ask(sentinel, &Ask::get("/fhir/bulk/{job}"), principal, 20);
     let Body::Manifest(head) = response.body else { panic!("no manifest: {}", response.status) };
-    let (mut writer, mut out) = (ManifestWriter::new(head), Vec::new());
+    let (mut writer, mut out) = (ManifestWriter::new(*head), Vec::new());
     host.rows.sort_by_key(|row| row.section);
     host.rows.iter().for_each(|row| writer.row(row, &mut out).unwrap());
     writer.finish(&mut out);
@@ -294,6 +294,7 @@ fn attachment() -> OutputFile {
         gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
+        page: None,
     }
 }
 

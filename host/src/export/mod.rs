@@ -122,7 +122,8 @@ impl Exporter {
         Ok(facts)
     }
 
-    /// Writes the manifest of a job page by page, whatever the number of its rows, for as long as `send` says yes.
+    /// Writes the manifest of a job, or the page of it that the head names, piece by piece, whatever the number of its rows,
+    /// for as long as `send` says yes.
     pub fn manifest(
         &self,
         job: &str,
@@ -134,15 +135,15 @@ impl Exporter {
         let mut manifest = engine.manifest(head)?;
         let mut after = (-1, 0);
         loop {
-            let rows = self.store.rows(job, after)?;
+            let rows = self.store.rows(job, head.page, after)?;
             let Some((last, _)) = rows.last() else { break };
             after = *last;
-            let mut page = Vec::new();
+            let mut piece = Vec::new();
             for (_, row) in &rows {
                 see(row);
-                page.extend(manifest.row(row)?);
+                piece.extend(manifest.row(row)?);
             }
-            if !send(page) {
+            if !send(piece) {
                 return Ok(());
             }
         }

@@ -134,6 +134,8 @@ impl<'s> Sink<'s> {
             gzip_bytes,
             sha256,
             continues_in_file,
+            // For the job to say.
+            page: None,
         };
         let publish = Command::Publish { epoch: self.epoch, partition: self.partition, rows: vec![row], checkpoint };
         self.exporter.command(self.job, &publish)?;

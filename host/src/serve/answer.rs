@@ -171,7 +171,7 @@ async fn send(server: &Server, decision: Decision) -> Result<Response> {
     let body = match body {
         core_http::Body::Empty | core_http::Body::Row(_) => Body::empty(),
         core_http::Body::Text(text) => Body::from(text),
-        core_http::Body::Manifest(head) => stream::manifest(server, job.context("a manifest without a job")?, head),
+        core_http::Body::Manifest(head) => stream::manifest(server, job.context("a manifest without a job")?, *head),
         core_http::Body::Object { key, range, unpack: false } => {
             Body::from_stream(server.exporter.files.read(&key, range).await?)
         }

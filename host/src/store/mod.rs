@@ -50,6 +50,9 @@ impl JobStore {
         if version > SCHEMA_VERSION {
             bail!("a newer version of this program wrote it");
         }
+        if version == 1 {
+            database.execute_batch(FROM_1_TO_2)?;
+        }
         database.execute_batch(SCHEMA)?;
         let transaction = database.transaction()?;
         let holder = transaction.query_row("SELECT value FROM setting WHERE name = 'holder'", [], |row| row.get(0));
@@ -123,15 +126,25 @@ impl JobStore {
         query.query_row([job, name], |row| row.get::<_, String>(0)).optional()?.map(|value| parse(&value)).transpose()
     }
 
-    /// A page of the rows that a manifest lists, in its order, after the given position. Position and row.
-    pub fn rows(&self, job: &str, after: (i64, i64)) -> Result<Vec<((i64, i64), OutputFile)>> {
+    /// Some of the rows that a manifest lists, or the page of it, in its order, after the given position. Position and row.
+    pub fn rows(&self, job: &str, page: Option<u32>, after: (i64, i64)) -> Result<Vec<((i64, i64), OutputFile)>> {
         let database = self.locked()?;
-        let mut query = database.prepare_cached(
-            "SELECT section, number, value FROM row WHERE job = ?1 AND (section, number) > (?2, ?3) AND section < ?5
-             ORDER BY section, number LIMIT ?4",
-        )?;
+        // Each goes by an index of its own.
+        let sql = match page {
+            None => {
+                "SELECT section, number, value FROM row
+                 WHERE job = ?1 AND (section, number) > (?2, ?3) AND section < ?5 AND ?6 IS NULL
+                 ORDER BY section, number LIMIT ?4"
+            }
+            Some(_) => {
+                "SELECT section, number, value FROM row INDEXED BY row_page
+                 WHERE job = ?1 AND page = ?6 AND (section, number) > (?2, ?3) AND section < ?5
+                 ORDER BY section, number LIMIT ?4"
+            }
+        };
+        let mut query = database.prepare_cached(sql)?;
         let read = |row: &rusqlite::Row<'_>| Ok(((row.get(0)?, row.get(1)?), row.get::<_, String>(2)?));
-        let rows = query.query_map(params![job, after.0, after.1, PAGE_ROWS, ATTACHMENT], read)?;
+        let rows = query.query_map(params![job, after.0, after.1, ROWS_AT_ONCE, ATTACHMENT, page], read)?;
         rows.map(|row| row.map_err(Into::into).and_then(|(at, value)| Ok((at, parse(&value)?)))).collect()
     }
 
@@ -191,10 +204,10 @@ fn append(transaction: &Transaction<'_>, job: &str, row: &OutputFile) -> Result<
         Section::Attachment => ATTACHMENT,
     };
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO row (job, section, number, name, value)
-         VALUES (?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM row WHERE job = ?1 AND section = ?2), ?3, ?4)",
+        "INSERT INTO row (job, section, number, name, page, value)
+         VALUES (?1, ?2, (SELECT coalesce(max(number), 0) + 1 FROM row WHERE job = ?1 AND section = ?2), ?3, ?4, ?5)",
     )?;
-    insert.execute(params![job, section, row.name, serde_json::to_string(row)?])?;
+    insert.execute(params![job, section, row.name, row.page, serde_json::to_string(row)?])?;
     Ok(())
 }
 
@@ -206,9 +219,17 @@ fn parse(value: &str) -> Result<OutputFile> {
 const ATTACHMENT: i64 = 3;
 
 /// How many rows of a manifest are held at once.
-const PAGE_ROWS: i64 = 500;
+const ROWS_AT_ONCE: i64 = 500;
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+
+/// Rows have said since version 2 on which page of the manifest they are.
+const FROM_1_TO_2: &str = "
+    BEGIN;
+    ALTER TABLE row ADD COLUMN page INTEGER;
+    PRAGMA user_version = 2;
+    COMMIT;
+";
 
 /// Exclusive: the leases of a store belong to one process.
 const SCHEMA: &str = "
@@ -223,11 +244,13 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS job_wake_at ON job (wake_at);
     CREATE TABLE IF NOT EXISTS row (
         job TEXT NOT NULL, section INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,
+        page INTEGER,
         PRIMARY KEY (job, section, number), UNIQUE (job, name)
     ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS row_page ON row (job, page, section, number);
     CREATE TABLE IF NOT EXISTS account (
         job TEXT NOT NULL, client TEXT NOT NULL, next_allowed INTEGER NOT NULL, strikes INTEGER NOT NULL,
         PRIMARY KEY (job, client)
     ) WITHOUT ROWID;
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
 ";

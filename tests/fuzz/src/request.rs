@@ -127,7 +127,7 @@ fn answered(job: &Job, response: &Response, request: &Request<'_>) {
     match &response.body {
         Body::Manifest(head) => {
             let ballot = head.edition == ehi_core::Edition::Stu4Ballot;
-            let mut writer = ManifestWriter::new(head.clone());
+            let mut writer = ManifestWriter::new((**head).clone());
             let mut out = Vec::new();
             writer.row(&row(), &mut out).expect("its section is the first");
             writer.finish(&mut out);
@@ -193,6 +193,7 @@ fn row() -> OutputFile {
         gzip_bytes: None,
         sha256: Some("0".repeat(64)),
         continues_in_file: None,
+        page: None,
     }
 }
 

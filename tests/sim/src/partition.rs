@@ -150,6 +150,7 @@ impl Work<'_> {
                         gzip_bytes,
                         sha256,
                         continues_in_file,
+                        page: None,
                     };
                     self.publish(row, object, partition, checkpoint, is_late).await?;
                 }

@@ -76,7 +76,7 @@ impl Front<'_> {
                 let facts = self.facts(&needs).await?;
                 let entropy = world.rng(|rng| rng.u128(..)).to_le_bytes();
                 let now = world.clock(self.host.number).as_millis();
-                match values::decide(&world.endpoint, kick_off, &principal, &facts, entropy, now) {
+                match values::decide(&world.endpoint, *kick_off, &principal, &facts, entropy, now) {
                     Decided::Refused(response) => {
                         world.note(|| format!("kick-off refused: {}", response.status));
                         if response.status == 429 {
@@ -188,7 +188,7 @@ impl Front<'_> {
             Body::Text(text) => text.clone().into_bytes(),
             Body::Manifest(head) => {
                 let rows = self.host.call(|store| store.rows(id)).await?;
-                let mut manifest = ManifestWriter::new(head.clone());
+                let mut manifest = ManifestWriter::new((**head).clone());
                 let mut out = Vec::new();
                 for row in &rows {
                     if manifest.row(row, &mut out).is_err() {
@@ -239,8 +239,8 @@ impl Front<'_> {
             match need {
                 Need::Patient(id) => facts.patients.extend(["p0", "p1"].contains(&id.as_str()).then(|| id.clone())),
                 Need::Group(id) => facts.groups.extend((id == "g1").then(|| id.clone())),
-                // No request here lists patients or names a practitioner.
-                Need::Patients(_) | Need::Members { .. } | Need::Practitioner(_) => {}
+                // No request here lists patients, names a practitioner, or asks for a ValueSet.
+                Need::Patients(_) | Need::Members { .. } | Need::Practitioner(_) | Need::ValueSet(_) => {}
                 Need::PatientAccess { .. } | Need::GroupAccess { .. } | Need::PractitionerAccess { .. } => {}
                 Need::ActiveJobs { client } => {
                     facts.active_jobs = Some(self.host.call(|store| store.active(client.as_deref())).await?);

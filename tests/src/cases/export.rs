@@ -247,6 +247,7 @@ impl Player<'_> {
                         gzip_bytes,
                         sha256,
                         continues_in_file,
+                        page: None,
                     };
                     self.publish(run, row, content, checkpoint)?;
                     if run.is_lost() {

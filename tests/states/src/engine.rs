@@ -273,6 +273,7 @@ fn row(attempt: Attempt) -> OutputFile {
         gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
+        page: None,
     }
 }
 

@@ -117,6 +117,7 @@ pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         gzip_bytes,
         sha256,
         continues_in_file,
+        page,
     } = file;
     let known = |name: String| Definitions::R4.resource_type(&name).ok_or("not a resource type");
     let resource_type = resource_type.map(known).transpose()?;
@@ -137,6 +138,7 @@ pub(crate) fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         gzip_bytes,
         sha256,
         continues_in_file,
+        page,
     })
 }
 
@@ -152,6 +154,7 @@ pub(crate) fn from_file(file: OutputFile) -> wit::OutputFile {
         gzip_bytes,
         sha256,
         continues_in_file,
+        page,
     } = file;
     let resource_type = resource_type.map(|name| name.to_string());
     wit::OutputFile {
@@ -165,6 +168,7 @@ pub(crate) fn from_file(file: OutputFile) -> wit::OutputFile {
         gzip_bytes,
         sha256,
         continues_in_file,
+        page,
     }
 }
 
@@ -182,7 +186,7 @@ pub(crate) fn from_response(response: Response) -> wit::Response {
     let body = match body {
         Body::Empty => wit::Body::Empty,
         Body::Text(text) => wit::Body::Text(text),
-        Body::Manifest(head) => wit::Body::Manifest(opaque(&head)),
+        Body::Manifest(head) => wit::Body::Manifest(wit::Listing { head: opaque(&head), page: head.page }),
         Body::Row(name) => wit::Body::Row(name),
         Body::Object { key, range, unpack } => wit::Body::Object(wit::StoredObject { key, range, unpack }),
     };

@@ -142,6 +142,11 @@ export interface EndpointConfig {
   pollIntervalMillis?: number;
   /** Whether what is in the compartments of a listed and of an unlisted patient is exported. */
   exportShared?: boolean;
+  /**
+   * Whether a client that allows it gets a manifest in pages, the first of them while the export runs: a page is closed
+   * when it has so many files (100 unless given), or when the oldest has waited for so many seconds (60 unless given).
+   */
+  partialManifests?: { files?: number; seconds?: number };
   /** Which resources outside the Patient compartment accompany those inside that refer to them; `off` unless given. */
   supporting?: Supporting;
   /** Whether a resource without `meta.lastUpdated` is within any `_since` and `_until`; true unless given. */
@@ -199,7 +204,7 @@ export type ResponseBody =
   | "empty"
   /** JSON. */
   | { text: string }
-  /** The output manifest: feed the job's rows to a `ManifestWriter` made of this head. */
+  /** The output manifest: feed the job's rows to a `ManifestWriter` made of this head; if it names a page, those of that page. */
   | { manifest: ManifestHead }
   /** A file by its public name: look up the row and call `serveFile`, or answer `notFound`. Never a path. */
   | { row: string }
@@ -233,6 +238,12 @@ export type Supporting = "off" | { types: string[] } | "all";
 /** How resources are dealt into files: by type, or in a block for each patient. */
 export type Organize = "byType" | "byPatient";
 
+/** How large files are to be, in bytes. */
+export interface FileSizes {
+  min: number | null;
+  max: number | null;
+}
+
 /** An export that was asked for, to hand on. */
 export interface KickOff {
   level: Level;
@@ -254,6 +265,10 @@ export interface KickOff {
   provenance: Provenance;
   /** `organizeOutputBy`. */
   organize: Organize;
+  /** `_minimumFileSize` and `_maximumFileSize`. */
+  fileSizes: FileSizes;
+  /** `allowPartialManifests`. */
+  partialManifests: boolean;
   /** What was tolerated. */
   notices: Issue[];
 }

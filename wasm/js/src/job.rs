@@ -171,6 +171,8 @@ export interface ExportPlan {
   /** Whether a set of vetoes must be given. */
   vetoes: boolean;
   organize: Organize;
+  /** If the client asked for any. */
+  fileSizes?: FileSizes;
   notices: Issue[];
   request: string;
 }

@@ -56,6 +56,10 @@ export interface ManifestHead {
   outputOrganizedBy?: string;
   /** What stands before a file's name in its URL, with the final `/`; empty for names relative to the manifest. */
   filesUrl: string;
+  /** The page that the manifest is: give the rows of that page, and no others. Without one, give all rows. */
+  page?: number;
+  /** The address of the page that follows, once there is one. */
+  next?: string;
   extension?: Record<string, string>;
 }
 
@@ -83,5 +87,10 @@ export interface OutputFile {
   sha256?: string | null;
   /** The name of the file in which the last block goes on, if that is split. */
   continuesInFile?: string;
+  /**
+   * The page of the manifest that lists it, where the manifest is in pages. The job says it when the row is published:
+   * store the rows that `apply` gives back, not those that were given.
+   */
+  page?: number;
 }
 "#;

@@ -10,7 +10,7 @@ fn deployment() -> Endpoint {
 
 fn head(job: &mut Job, endpoint: &Endpoint, principal: &Principal) -> ManifestHead {
     match request(job, endpoint, "GET", "", principal).body {
-        Body::Manifest(head) => head,
+        Body::Manifest(head) => *head,
         body => panic!("no manifest: {body:?}"),
     }
 }
@@ -27,6 +27,7 @@ fn address(head: ManifestHead, job: &Job, name: &str) -> String {
         gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
+        page: None,
         content_type: None,
     };
     let mut manifest = Vec::new();

@@ -135,6 +135,7 @@ fn row() -> OutputFile {
         gzip_bytes: None,
         sha256: None,
         continues_in_file: None,
+        page: None,
     }
 }
 

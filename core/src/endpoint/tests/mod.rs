@@ -1,5 +1,6 @@
 //! What is decided about requests, from the bytes on.
 
+mod ballot;
 mod capability;
 mod look_up;
 mod patients;

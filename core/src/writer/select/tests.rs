@@ -36,6 +36,8 @@ fn plan(level: Level) -> ExportPlan {
         elements: Default::default(),
         provenance: Default::default(),
         organize: Default::default(),
+        file_sizes: Default::default(),
+        partial_manifests: false,
         notices: Vec::new(),
     };
     let grant = crate::endpoint::Grant::whole(TypeSelection::All, &kick_off);

@@ -66,6 +66,7 @@ fn take(writer: &mut Writer<'_>, partition: u32, open: &mut Open, written: &mut 
                     gzip_bytes: None,
                     sha256,
                     continues_in_file,
+                    page: None,
                 });
             }
         }

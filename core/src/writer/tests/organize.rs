@@ -15,17 +15,17 @@ fn organized() -> ExportPlan {
 }
 
 /// Files in the order in which they were closed: name, text, and where the last block goes on.
-type Files = Vec<(String, String, Option<String>)>;
+pub(super) type Files = Vec<(String, String, Option<String>)>;
 
 /// What one run made, and the checkpoint of its last closed file.
 #[derive(Default)]
-struct Made {
-    files: Files,
+pub(super) struct Made {
+    pub(super) files: Files,
     checkpoint: Option<Checkpoint>,
 }
 
 /// Feeds blocks from where the checkpoint says, and stops after so many closed files. The first block is nobody's.
-fn run(
+pub(super) fn run(
     plan: &ExportPlan,
     blocks: &[(String, String)],
     from: Option<&Checkpoint>,
@@ -91,7 +91,7 @@ fn take(writer: &mut Writer<'_>, open: &mut BTreeMap<u32, (String, Vec<u8>)>, ma
 }
 
 /// The patient whose block a line begins.
-fn header(line: &str) -> Option<String> {
+pub(super) fn header(line: &str) -> Option<String> {
     let resource: serde_json::Value = serde_json::from_str(line).unwrap();
     let parameter = &resource["parameter"][0];
     let is_header = resource["resourceType"] == "Parameters" && parameter["name"] == "header";
@@ -136,7 +136,7 @@ fn walk(files: &Files, limits: &WriterLimits) -> Result<BTreeMap<String, Vec<Str
 }
 
 /// Patients, what is theirs, what several share, and what is nobody's.
-fn resources() -> impl Strategy<Value = Vec<String>> {
+pub(super) fn resources() -> impl Strategy<Value = Vec<String>> {
     let patients = prop::collection::btree_set(0_u8..6, 0..4);
     let resource = (any::<bool>(), patients, 0_usize..120);
     prop::collection::vec(resource, 0..60).prop_map(|resources| {
@@ -165,7 +165,7 @@ fn resources() -> impl Strategy<Value = Vec<String>> {
 }
 
 /// The resources by patient as a source gives them, nobody's first.
-fn blocks(resources: &[String]) -> Vec<(String, String)> {
+pub(super) fn blocks(resources: &[String]) -> Vec<(String, String)> {
     let mut blocks = BTreeMap::from([(String::new(), String::from("{\n"))]);
     for line in resources {
         let mut patients = patients_of(line.as_bytes(), &Definitions::R4, "");

@@ -98,6 +98,7 @@ pub(super) fn from_file(file: &OutputFile) -> wit::OutputFile {
         gzip_bytes,
         sha256,
         continues_in_file,
+        page,
     } = file.clone();
     let section = match section {
         Section::Output => wit::Section::Output,
@@ -116,6 +117,7 @@ pub(super) fn from_file(file: &OutputFile) -> wit::OutputFile {
         gzip_bytes,
         sha256,
         continues_in_file,
+        page,
     }
 }
 
@@ -123,7 +125,7 @@ pub(super) fn routed(routed: Result<wit::Routed, String>) -> Converted<Routed> {
     Ok(match routed.map_err(EngineError::Refused)? {
         wit::Routed::Respond(answer) => Routed::Respond(response(answer)?),
         wit::Routed::KickOff(wit::KickOff { value, needs }) => {
-            Routed::KickOff { kick_off: from_json(&value)?, needs: needs.into_iter().map(need).collect() }
+            Routed::KickOff { kick_off: Box::new(from_json(&value)?), needs: needs.into_iter().map(need).collect() }
         }
         wit::Routed::LookUp(look_up) => Routed::LookUp(from_json(&look_up.value)?),
         wit::Routed::Job(id) => Routed::Job(job_id(&id)?),
@@ -201,7 +203,8 @@ pub(super) fn response(response: wit::Response) -> Converted<Response> {
     let body = match body {
         wit::Body::Empty => Body::Empty,
         wit::Body::Text(text) => Body::Text(text),
-        wit::Body::Manifest(head) => Body::Manifest(from_json(&head)?),
+        // What the host must know of it stands in the head too.
+        wit::Body::Manifest(wit::Listing { head, .. }) => Body::Manifest(Box::new(from_json(&head)?)),
         wit::Body::Row(name) => Body::Row(name),
         wit::Body::Object(wit::StoredObject { key, range, unpack }) => Body::Object { key, range, unpack },
     };
@@ -235,6 +238,7 @@ fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         gzip_bytes,
         sha256,
         continues_in_file,
+        page,
     } = file;
     Ok(OutputFile {
         section: section(of),
@@ -247,6 +251,7 @@ fn file(file: wit::OutputFile) -> Converted<OutputFile> {
         gzip_bytes,
         sha256,
         continues_in_file,
+        page,
     })
 }
 
