@@ -161,9 +161,7 @@ pub struct Outcome {
 pub fn route(endpoint: &Endpoint, head: &RequestHead, body: &[u8], principal: &Principal) -> Routed {
     match head.with_body(body, |request| endpoint.route(request, principal)) {
         Route::Respond(response) => Routed::Respond(response),
-        Route::KickOff(kick_off) => {
-            Routed::KickOff { needs: endpoint.needs(&kick_off, principal), kick_off }
-        }
+        Route::KickOff(kick_off) => Routed::KickOff { needs: endpoint.needs(&kick_off, principal), kick_off },
         Route::LookUp(look_up) => Routed::LookUp(*look_up),
         Route::Job(id) => Routed::Job(id),
     }

@@ -60,6 +60,28 @@ fn the_resource_types_are_those_that_can_be_exported() {
 }
 
 #[test]
+fn what_only_searches_know_is_flagged() {
+    let data = ward();
+    let server = Server::start(data.path(), &[]);
+    let statement = statement(&server);
+    let parameters = resource(&statement, "Group")["searchParam"].as_array().unwrap();
+    let (name, others): (Vec<&Value>, Vec<&Value>) =
+        parameters.iter().partition(|parameter| parameter["name"] == "name");
+    let flags = name[0]["extension"].as_array().unwrap();
+    for operation in ["export", "patient-export", "group-export"] {
+        let canonical = format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{operation}");
+        assert!(flags.iter().any(|flag| flag["valueCanonical"] == canonical.as_str()), "{operation}");
+    }
+    let url = "http://hl7.org/fhir/uv/bulkdata/Extension/operation-not-supported";
+    assert!(flags.iter().all(|flag| flag["url"] == url));
+    // It is so: the search knows it, an export does not, and what has no flag an export knows.
+    assert_eq!(server.get("Group?name=x").status, 200);
+    assert_eq!(server.get("$export?_typeFilter=Group%3Fname%3Dx").status, 400);
+    assert!(others.iter().all(|parameter| parameter.get("extension").is_none()));
+    requirement!(server, "BD-CAP-05");
+}
+
+#[test]
 fn the_documentation_answers_what_the_guide_asks() {
     let data = ward();
     let server = Server::start(data.path(), &[]);

@@ -1,9 +1,16 @@
 //! DELETE of a polling location: cancels an export in progress, removes the files of a complete one.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use ehi_tests::{
-    records::ward,
+    records::{folder, observation, ward},
     requirement,
     server::{MANY_FILES, Server, sample},
 };
@@ -39,6 +46,31 @@ fn what_is_not_there_cannot_be_deleted() {
         assert_eq!(reply.outcome(), "nothing is known here by that address");
     }
     requirement!(server, "BD-DEL-03");
+}
+
+#[test]
+fn a_file_is_not_removed_while_somebody_downloads_it() {
+    // More than the buffers between server and client hold.
+    let lines: Vec<String> = (0..40_000).map(|n| observation(&format!("o{n}"), &"p".repeat(60))).collect();
+    let data = folder(&[("a.ndjson", &lines)]);
+    let server = Server::start(data.path(), &[]);
+    let (location, manifest) = server.export("$export");
+    let file = server.file_target(&manifest["output"][0]);
+    let mut download = TcpStream::connect(&server.address).unwrap();
+    let request = format!("GET {file} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address);
+    download.write_all(request.as_bytes()).unwrap();
+    let mut received = vec![0; 100];
+    download.read_exact(&mut received).unwrap();
+    assert_eq!(server.delete(&location).status, 202);
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(server.get(&file).status, 404, "nobody else gets it");
+    assert!(!stored(&server, &location).is_empty(), "it is still there");
+    download.read_to_end(&mut received).unwrap();
+    let whole: u64 = manifest["output"][0]["extension"]["fileSize"].as_u64().unwrap();
+    let head = received.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!((received.len() - head) as u64, whole);
+    wait_until_removed(&server, &location);
+    requirement!(server, "BD-SEC-09");
 }
 
 #[test]
@@ -100,13 +132,13 @@ fn work_stops_and_no_file_becomes_reachable() {
 
 /// Removal is the work of the next look at the job, a second later at most.
 fn wait_until_removed(server: &Server, location: &str) {
-    for _ in 0..100 {
+    for _ in 0..400 {
         if stored(server, location).is_empty() {
             return;
         }
         thread::sleep(Duration::from_millis(50));
     }
-    panic!("after five seconds there is still {:?}", stored(server, location));
+    panic!("after twenty seconds there is still {:?}", stored(server, location));
 }
 
 /// The names of all that is stored for a job, finished or not.

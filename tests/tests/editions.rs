@@ -1,9 +1,11 @@
 //! The manifest in the shape of each edition of the guide.
 
+use std::collections::BTreeMap;
+
 use ehi_tests::{
     records::{patient, ward},
     requirement,
-    server::{Server, data},
+    server::{Server, data, sample},
 };
 use serde_json::{Value, json};
 
@@ -83,6 +85,58 @@ fn in_4_0_a_type_is_named_alone() {
     assert!(list.outcome().starts_with("`_type` holds a list"), "{}", list.outcome());
     let (_, manifest) = server.finish(&server.post("$export", &types(&["Patient", "Observation"])));
     assert_eq!(manifest["output"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn in_4_0_files_are_of_the_size_that_was_asked_for() {
+    let data = sample(10, 1);
+    let server = Server::start(data.path(), &["--edition", "4"]);
+    let sizes = |min: u64, max: u64| {
+        json!([
+            { "name": "_minimumFileSize", "valuePositiveInt": min },
+            { "name": "_maximumFileSize", "valuePositiveInt": max },
+        ])
+    };
+    let (_, manifest) = server.finish(&server.post("$export", &sizes(2_000, 5_000)));
+    let mut by_type: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for item in manifest["output"].as_array().unwrap() {
+        let (size, count) = (item["fileSize"].as_u64().unwrap(), item["count"].as_u64().unwrap());
+        assert!(size <= 5_000 || count == 1, "{size} bytes of {count} resources");
+        by_type.entry(item["type"].as_str().unwrap()).or_default().push(size);
+    }
+    assert!(by_type.values().any(|sizes| sizes.len() > 3));
+    for wrong in [sizes(5_000, 2_000), sizes(2_000, 2_000), sizes(0, 5)] {
+        assert_eq!(server.post("$export", &wrong).status, 400, "{wrong}");
+    }
+    requirement!(server, "BD4-08", "ASY-06");
+}
+
+#[test]
+fn in_4_0_associated_data_are_asked_for_by_a_coding() {
+    let data = ward();
+    let server = Server::start(data.path(), &["--edition", "4"]);
+    let asked = |value: Value| {
+        let mut parameter = json!({ "name": "includeAssociatedData" });
+        parameter.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        server.post("$export", &json!([parameter])).status
+    };
+    assert_eq!(asked(json!({ "valueCoding": { "code": "LatestProvenanceResources" } })), 202);
+    assert_eq!(asked(json!({ "valueCoding": { "code": "Surprise" } })), 400);
+    requirement!(server, "BD4-09");
+}
+
+#[test]
+fn in_4_0_deletions_have_a_url_and_no_type() {
+    let tombstone = r#"{"type":"Patient","id":"p9","deletedAt":"2024-02-01T00:00:00Z","patients":["p9"]}"#;
+    let data = data(&[("a.ndjson", &patient("p1")), ("a.tombstones.ndjson", tombstone)]);
+    let server = Server::start(data.path(), &["--edition", "4"]);
+    let (_, manifest) =
+        server.finish(&server.post("$export", &json!([{ "name": "_since", "valueInstant": "2024-01-01T00:00:00Z" }])));
+    let deleted = &manifest["deleted"][0];
+    assert!(deleted["url"].is_string(), "{manifest}");
+    assert_eq!(deleted.get("type"), None);
+    assert_eq!(server.lines(&manifest, "deleted").len(), 1);
+    requirement!(server, "BD4-07");
 }
 
 /// An export of a patient and of a line that is no resource, in the ballot edition.

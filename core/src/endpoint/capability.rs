@@ -162,6 +162,12 @@ fn later_parameters(config: &EndpointConfig) -> String {
     all.into_iter().filter(|(_, is_one)| *is_one).map(|(text, _)| text).collect()
 }
 
+/// BD-TYPE-03: what is refused although the guide has it.
+fn unsupported(config: &EndpointConfig) -> String {
+    let names: Vec<_> = config.unsupported_parameters.iter().map(String::as_str).collect();
+    if names.is_empty() { String::new() } else { format!(" Not supported: {}.", names.join(", ")) }
+}
+
 /// BD-CAP-06: what a client would otherwise have to try out.
 fn documentation(config: &EndpointConfig) -> String {
     let supporting = match &config.supporting {
@@ -183,6 +189,7 @@ fn documentation(config: &EndpointConfig) -> String {
          and Group level the Patient compartment decides; {supporting}, whatever their last update and whatever \
          _typeFilter says. Provenance of what is in the compartment is added from edition 2.0 on, unless _type leaves it \
          out. _since applies alike to new members of a group. What has no meta.lastUpdated {undated} exported with _since \
-         and _until."
+         and _until.{}",
+        unsupported(config)
     )
 }

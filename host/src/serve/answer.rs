@@ -173,10 +173,13 @@ async fn send(server: &Server, decision: Decision) -> Result<Response> {
         core_http::Body::Text(text) => Body::from(text),
         core_http::Body::Manifest(head) => stream::manifest(server, job.context("a manifest without a job")?, *head),
         core_http::Body::Object { key, range, unpack: false } => {
-            Body::from_stream(server.exporter.files.read(&key, range).await?)
+            let job = job.context("a file without a job")?;
+            Body::from_stream(server.downloads.watch(&job, server.exporter.files.read(&key, range).await?))
         }
         core_http::Body::Object { key, range, unpack: true } => {
-            Body::from_stream(unpack::unpack(server.exporter.files.read(&key, None).await?, range))
+            let job = job.context("a file without a job")?;
+            let packed = server.downloads.watch(&job, server.exporter.files.read(&key, None).await?);
+            Body::from_stream(unpack::unpack(packed, range))
         }
     };
     let mut response = Response::new(body);

@@ -2,6 +2,7 @@
 
 mod answer;
 mod cors;
+mod downloads;
 mod identity;
 mod scheduler;
 mod staff;
@@ -19,6 +20,7 @@ pub use identity::Identity;
 pub use tokens::Tokens;
 
 use crate::export::Exporter;
+use downloads::Downloads;
 
 /// What answers requests.
 #[derive(Clone)]
@@ -27,12 +29,13 @@ pub struct Server {
     identity: Identity,
     /// Wakes the scheduler when a job was made or ended.
     work: Arc<Notify>,
+    downloads: Downloads,
 }
 
 impl Server {
     /// A server that tells people apart in that way.
     pub fn new(exporter: Exporter, identity: Identity) -> Self {
-        Self { exporter, identity, work: Arc::new(Notify::new()) }
+        Self { exporter, identity, work: Arc::new(Notify::new()), downloads: Downloads::default() }
     }
 
     /// Serves until told to stop; then lets answers that have begun end. A job that is interrupted goes on when the
@@ -46,7 +49,8 @@ impl Server {
         // The first look at the data may take a while: not while the first client waits.
         let source = Arc::clone(&self.exporter.source);
         drop(tokio::task::spawn_blocking(move || source.snapshot()));
-        let scheduler = tokio::spawn(scheduler::run(self.exporter.clone(), Arc::clone(&self.work)));
+        let scheduler =
+            tokio::spawn(scheduler::run(self.exporter.clone(), Arc::clone(&self.work), self.downloads.clone()));
         let fhir = Router::new().fallback(answer::answer);
         let fhir = match origin {
             Some(origin) => fhir.layer(cors::layer(origin)),

@@ -2,19 +2,21 @@
 
 use std::{collections::BTreeSet, sync::Arc, thread::available_parallelism, time::Duration};
 
+use ehi_core::job::Wants;
 use tokio::{
     runtime::Handle,
     sync::{Mutex, Notify, Semaphore},
     time::sleep,
 };
 
+use super::Downloads;
 use crate::{
     clock,
     export::{self, Exporter, Progress},
 };
 
 /// Runs for as long as the server does.
-pub(super) async fn run(exporter: Exporter, work: Arc<Notify>) {
+pub(super) async fn run(exporter: Exporter, work: Arc<Notify>, downloads: Downloads) {
     let running = Arc::new(Mutex::new(BTreeSet::new()));
     let slots = Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from)));
     // Jobs of the run before this one: their leases are ours, so there is nothing to wait for.
@@ -23,10 +25,11 @@ pub(super) async fn run(exporter: Exporter, work: Arc<Notify>) {
         for job in due {
             if running.lock().await.insert(job.clone()) {
                 let (exporter, work) = (exporter.clone(), Arc::clone(&work));
-                let (running, slots) = (Arc::clone(&running), Arc::clone(&slots));
+                let (running, slots, downloads) = (Arc::clone(&running), Arc::clone(&slots), downloads.clone());
                 tokio::spawn(async move {
-                    let Ok(_slot) = slots.acquire_owned().await else { return };
-                    let failed = step(exporter, job.clone()).await;
+                    let Ok(slot) = slots.acquire_owned().await else { return };
+                    let failed = step(exporter, job.clone(), downloads).await;
+                    drop(slot);
                     if failed {
                         sleep(RETRY).await;
                     }
@@ -48,12 +51,19 @@ pub(super) async fn run(exporter: Exporter, work: Arc<Notify>) {
 }
 
 /// Whether it is to be tried again later.
-async fn step(exporter: Exporter, job: String) -> bool {
+async fn step(exporter: Exporter, job: String, downloads: Downloads) -> bool {
     let runtime = Handle::current();
     let name = job.get(..8).unwrap_or(&job).to_owned();
-    let ran = tokio::task::spawn_blocking(move || export::run(&exporter, &runtime, &job, &Progress::default())).await;
-    match ran {
-        Ok(Ok(outcome)) => {
+    let ran = tokio::task::spawn_blocking(move || {
+        // Who downloads a file gets all of it, though nobody else gets it any more.
+        if exporter.wants(&job)? == Wants::Remove && downloads.are_open(&job) {
+            return Ok(None);
+        }
+        export::run(&exporter, &runtime, &job, &Progress::default()).map(Some)
+    });
+    match ran.await {
+        Ok(Ok(None)) => true,
+        Ok(Ok(Some(outcome))) => {
             tracing::info!(job = name, ?outcome, "looked after a job");
             false
         }
