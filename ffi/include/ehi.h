@@ -548,11 +548,14 @@ ehi_status ehi_set_builder_new(struct ehi_view set,
  * Adds the bytes of an `EHI_OUTPUT_FOUND`, or texts of your own, each ended by a line feed. They may be cut anywhere.
  *
  * The texts of a set of vetoes are `Type/id` for a resource that is left out, which of a Patient is everything in the
- * compartment too, and `Patient/id#system|code` for what is in that compartment and carries that security label.
+ * compartment too, and `Patient/id#system|code` for what is in that compartment and carries that security label. Those of
+ * a ValueSet are its codes, each as `system|code`.
  *
  * After `EHI_STATUS_SET` the builder can only be freed: a set that lacks something is none.
  */
-ehi_status ehi_set_builder_push(struct ehi_set_builder *builder, struct ehi_view bytes, struct ehi_bytes **error);
+ehi_status ehi_set_builder_push(struct ehi_set_builder *builder,
+                                struct ehi_view bytes,
+                                struct ehi_bytes **error);
 
 /**
  * Ends the collection. You own the block. An empty set is a block too.

@@ -40,7 +40,8 @@ pub extern "C" fn ehi_set_builder_new(
 /// Adds the bytes of an `EHI_OUTPUT_FOUND`, or texts of your own, each ended by a line feed. They may be cut anywhere.
 ///
 /// The texts of a set of vetoes are `Type/id` for a resource that is left out, which of a Patient is everything in the
-/// compartment too, and `Patient/id#system|code` for what is in that compartment and carries that security label.
+/// compartment too, and `Patient/id#system|code` for what is in that compartment and carries that security label. Those of
+/// a ValueSet are its codes, each as `system|code`.
 ///
 /// After `EHI_STATUS_SET` the builder can only be freed: a set that lacks something is none.
 #[unsafe(no_mangle)]

@@ -25,8 +25,8 @@ impl Endpoint {
         scopes: &TypeGrant,
         facts: &Facts,
     ) -> Result<Grant, Refusal> {
-        let Known { queries, withheld, notices: unknown } = known(kick_off, facts)?;
         let definitions = self.definitions();
+        let Known { queries, withheld, notices: unknown } = known(kick_off, facts, &definitions)?;
         let asked = read(&queries, &definitions)?;
         let mut sets = AskedSets::new(self.config.filter_sets);
         // They were evaluated before; were it otherwise, nothing is exported by them.
@@ -34,9 +34,10 @@ impl Endpoint {
         Filter::compile_with_sets(&asked, &definitions, &context, &mut sets).map_err(|_| too_many())?;
         let chains = sets.chains().iter().map(|asked| chain(asked, scopes, &definitions));
         let chains = chains.collect::<Result<_, _>>()?;
-        let type_filters = match grant.granted_filters.is_empty() {
-            true => queries,
-            false => both(&asked, &grant.granted_filters, &definitions)?,
+        let type_filters = if grant.granted_filters.is_empty() {
+            queries
+        } else {
+            both(&asked, &grant.granted_filters, &definitions)?
         };
         let mut notices = grant.notices;
         notices.extend(unknown);
@@ -54,7 +55,7 @@ struct Known {
 }
 
 /// BD-TF-13, BD-TF-14: as with any other query that cannot be evaluated.
-fn known(kick_off: &KickOff, facts: &Facts) -> Result<Known, Refusal> {
+fn known(kick_off: &KickOff, facts: &Facts, definitions: &Definitions<'_>) -> Result<Known, Refusal> {
     let unknown: Vec<_> = kick_off.value_sets.iter().filter(|asked| !facts.value_sets.contains(&asked.url)).collect();
     let issues = unknown.iter().map(|asked| Issue::error(IssueCode::Value, asked.unknown.clone()).about("_typeFilter"));
     if !unknown.is_empty() && !kick_off.lenient {
@@ -65,7 +66,7 @@ fn known(kick_off: &KickOff, facts: &Facts) -> Result<Known, Refusal> {
         (0..).zip(&kick_off.type_filters).partition(|(number, _)| is_dropped(*number));
     let types = |queries: &[(u32, &String)]| -> BTreeSet<ResourceType> {
         let names = queries.iter().filter_map(|(_, query)| query.split('?').next());
-        names.filter_map(|name| Definitions::R4.resource_type(name)).collect()
+        names.filter_map(|name| definitions.resource_type(name)).collect()
     };
     Ok(Known {
         withheld: types(&dropped).difference(&types(&kept)).cloned().collect(),

@@ -308,6 +308,24 @@ proptest! {
         prop_assert_eq!(passes("Observation?status:in=http://v", &sets, &members), is_in);
     }
 
+    /// However it is written, a query reads back as itself, and a writer knows what it asks for by what was noted of it.
+    #[test]
+    fn queries_with_sets_come_back(criteria in prop::collection::vec(prop::sample::select(CRITERIA.to_vec()), 1..5)) {
+        let first = query(&format!("Observation?{}", criteria.join("&")));
+        let explicit = first.clone().with_targets(&Definitions::R4);
+        prop_assert_eq!(query(&first.to_string()), first);
+        prop_assert_eq!(query(&explicit.to_string()), explicit.clone());
+        prop_assert_eq!(explicit.clone().with_targets(&Definitions::R4), explicit.clone());
+        let mut asked = AskedSets::new(BOTH);
+        prop_assert!(compile(&explicit.to_string(), &mut asked).is_ok());
+        let mut noted = AskedSets::only(asked.value_sets(), asked.chains());
+        prop_assert!(compile(&explicit.to_string(), &mut noted).is_ok());
+        for (number, chain) in asked.chains().iter().enumerate() {
+            let mut before = AskedSets::only(asked.value_sets(), &asked.chains()[..number]);
+            prop_assert!(compile(chain, &mut before).is_ok(), "what a chain asks for stands before it");
+        }
+    }
+
     /// Whether it is found among the queries of a type or is the only one, a criterion means the same.
     #[test]
     fn queries_with_sets_add_up(code in 0..3_u8, subject in 0..3_u8, held in 0..3_u8, listed in 0..3_u8) {
@@ -328,3 +346,16 @@ proptest! {
         prop_assert_eq!(filter.matches_with(resource.as_bytes(), &sets), any);
     }
 }
+
+/// What an Observation can be asked with sets.
+const CRITERIA: [&str; 9] = [
+    "code:in=http://v,http://v|1",
+    "category:not-in=urn:oid:1.2",
+    "subject:Patient.language:in=http://w",
+    r"patient.general-practitioner:Practitioner.identifier=a|b\,c,|d",
+    "subject.birthdate:missing=true",
+    "subject.birthdate=ge2000,lt1900-02",
+    "encounter:Encounter.service-provider.name:exact=M%C3%BCller%26S%C3%B6hne",
+    "performer:Organization.partof:Organization.name=x",
+    "has-member:Observation.has-member:Observation.code:in=http://v",
+];

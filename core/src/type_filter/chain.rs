@@ -5,9 +5,10 @@ use super::{
     alternatives::Alternatives,
     ast::{Criterion, Link, ParameterName, Query},
     compile::{Compiler, undecidable_code},
-    error::{TypeFilterError, TypeFilterErrorKind, Undecidable},
+    error::{TypeFilterError, TypeFilterErrorKind},
     program::{Condition, Test},
     sets::AskedSets,
+    undecidable::Undecidable,
 };
 use crate::{
     Definitions, ResourceType,

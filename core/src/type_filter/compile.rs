@@ -4,9 +4,10 @@
 use super::{
     alternatives::Alternatives,
     ast::{Criterion, Modifier, ParameterName, Place, Query},
-    error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm},
+    error::{TypeFilterError, TypeFilterErrorKind, ValueForm},
     program::{Condition, FilterContext, Test},
     sets::AskedSets,
+    undecidable::Undecidable,
     value::{
         CanonicalOrder, DateTest, IdTest, Keyed, NumberTest, OfType, QuantityTest, ReferenceTest, StringTest, TextRule,
         TokenTest, UriRule, UriTest, is_coded, split, value_set_canonical,

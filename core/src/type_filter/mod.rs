@@ -33,6 +33,7 @@ mod sets;
 mod split;
 #[cfg(test)]
 mod tests;
+mod undecidable;
 mod value;
 
 use std::fmt;
@@ -42,12 +43,13 @@ use crate::definitions::Definitions;
 
 pub use ast::{Criterion, Link, Modifier, ParameterName, Query, ValueText};
 pub(crate) use compile::is_reserved;
-pub use error::{TypeFilterError, TypeFilterErrorKind, Undecidable, ValueForm};
+pub use error::{TypeFilterError, TypeFilterErrorKind, ValueForm};
 pub(crate) use intersect::intersect;
 pub use program::{Filter, FilterContext};
 pub(crate) use program::{Progress, TypeProgram};
 pub(crate) use sets::AskedSets;
 pub use sets::FilterSets;
+pub use undecidable::Undecidable;
 
 /// One value of `_typeFilter` and where it came from, which decides how often it is decoded.
 ///

@@ -64,6 +64,11 @@ fn values(sentinel: &mut Sentinel) {
     let mut builder = SetBuilder::new(SetWanted::Vetoes, 0);
     sentinel.error("set", &builder.push(format!("{MARK}\n").as_bytes()).unwrap_err());
     sentinel.logged("set", &builder);
+    let value_set = SetWanted::ValueSet(format!("http://v/{MARK}"));
+    sentinel.logged("set", &value_set);
+    let mut builder = SetBuilder::new(value_set, 1);
+    sentinel.error("set", &builder.push(format!("{MARK}\n").as_bytes()).unwrap_err());
+    sentinel.logged("set", &builder);
     let line = json!({ "resourceType": "Group", "member": [{ "entity": { "reference": format!("Patient/{MARK}") } }] });
     sentinel.logged("members", &group::members(line.to_string().as_bytes(), "", Timestamp::from_millis(0)));
     for body in [MARK, &marked, &json!({ "output": MARK }).to_string(), &json!({ "output": [MARK] }).to_string()] {

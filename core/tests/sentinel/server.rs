@@ -246,12 +246,19 @@ fn timed_out(sentinel: &mut Sentinel) {
 /// An export of everything, with marks in what a GET carries, tolerated where it is wrong.
 fn filtered(sentinel: &mut Sentinel) {
     let mut host = Host::new(|config| config["signedUrls"] = signed_urls());
+    let chains = format!(
+        "_typeFilter=Observation%3Fsubject:Patient.birthdate%3D{MARK}&_typeFilter=Encounter%3Fsubject:Patient.name%3D{MARK}"
+    );
+    let value_set = format!("_typeFilter=Observation%3Fcode:in%3Dhttp://v/{MARK}");
     let target = format!(
-        "/fhir/$export?_typeFilter=Patient%3Fname%3D{MARK}&_typeFilter=Observation%3Fdate%3D{MARK}&{SURPRISE}={MARK}&_type=Patient,Observation"
+        "/fhir/$export?_typeFilter=Patient%3Fname%3D{MARK}&_typeFilter=Observation%3Fdate%3D{MARK}&{chains}&{value_set}&{SURPRISE}={MARK}&_type=Patient,Observation,Encounter"
     );
     let ask = Ask::get(&target).with("Prefer", format!("respond-async, handling=lenient, x={MARK}"));
     assert_eq!(host.ask(sentinel, &ask, &system(), 0).status, 202);
-    assert!(!host.job.as_ref().unwrap().plan().notices.is_empty());
+    let plan = host.job.as_ref().unwrap().plan();
+    assert!(!plan.types.has("Observation") && plan.types.has("Encounter") && plan.chains.len() == 1);
+    assert_eq!(plan.notices.len(), 4, "three filters and a parameter");
+    sentinel.logged("chains", &plan.chains);
     host.work(sentinel, 1);
     manifest(sentinel, &mut host, &target, &system());
 }
@@ -333,6 +340,7 @@ fn deployment() -> Value {
         "baseUrl": "https://ehr.example/fhir",
         "auth": "bearer",
         "pollIntervalMillis": 0,
+        "filterSets": { "valueSets": true, "chains": true },
         "ehi": { "documentationUrl": "https://ehr.example/formats" },
         "vendorParameters": { "concern": one_of(&[]), "charts": one_of(&["all", "signed"]) },
         "steps": {

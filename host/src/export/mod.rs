@@ -116,6 +116,8 @@ impl Exporter {
                 }
                 // Whoever knows users and rules adds it; what nobody answers is no.
                 Need::PatientAccess { .. } | Need::GroupAccess { .. } | Need::PractitionerAccess { .. } => {}
+                // This source has no expansions.
+                Need::ValueSet(_) => {}
                 Need::ActiveJobs { client } => facts.active_jobs = Some(self.store.active(client.as_deref())?),
             }
         }

@@ -239,7 +239,7 @@ impl Front<'_> {
             match need {
                 Need::Patient(id) => facts.patients.extend(["p0", "p1"].contains(&id.as_str()).then(|| id.clone())),
                 Need::Group(id) => facts.groups.extend((id == "g1").then(|| id.clone())),
-                // No request here lists patients, names a practitioner, or asks for a ValueSet.
+                // No request here lists patients, names a practitioner or asks by a ValueSet.
                 Need::Patients(_) | Need::Members { .. } | Need::Practitioner(_) | Need::ValueSet(_) => {}
                 Need::PatientAccess { .. } | Need::GroupAccess { .. } | Need::PractitionerAccess { .. } => {}
                 Need::ActiveJobs { client } => {

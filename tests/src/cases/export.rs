@@ -140,7 +140,7 @@ impl Player<'_> {
         let mut made: Vec<(SetWanted, Vec<u8>)> = Vec::new();
         for (set, task) in wanted {
             let found = match task {
-                None => self.case.vetoes.iter().flat_map(|text| format!("{text}\n").into_bytes()).collect(),
+                None => known(self.case, &set)?.iter().flat_map(|text| format!("{text}\n").into_bytes()).collect(),
                 Some(task) => self.find(run.export, plan, &task, population, &made)?,
             };
             let mut engine = self.engines.instance()?;
@@ -412,6 +412,17 @@ fn segments<'c>(
         }
     }
     Ok(segments)
+}
+
+/// The texts of a set that no pass finds.
+fn known<'c>(case: &'c Case, set: &SetWanted) -> Result<&'c [String]> {
+    match set {
+        SetWanted::Vetoes => Ok(&case.vetoes),
+        SetWanted::ValueSet(url) => {
+            case.value_sets.get(url).map(Vec::as_slice).context("the case knows no such ValueSet")
+        }
+        SetWanted::Collected(_) => bail!("{set} is found by a pass"),
+    }
 }
 
 /// Which sources hold tombstones, by their names.

@@ -52,6 +52,9 @@ pub struct Case {
     /// What consent forbids: the texts of the set of vetoes.
     #[serde(default)]
     pub(super) vetoes: Vec<String>,
+    /// The codes of each ValueSet that is known, by its canonical.
+    #[serde(default)]
+    pub(super) value_sets: BTreeMap<String, Vec<String>>,
     /// How files are cut.
     #[serde(default)]
     pub(super) limits: WriterLimits,

@@ -90,6 +90,7 @@ impl Store {
                 }
                 // A case knows no rules for users, groups and practitioners.
                 Need::PatientAccess { .. } | Need::GroupAccess { .. } | Need::PractitionerAccess { .. } => {}
+                Need::ValueSet(url) => facts.value_sets.extend(case.value_sets.contains_key(url).then(|| url.clone())),
                 Need::ActiveJobs { client } => {
                     let jobs = self.jobs.values().map(|kept| &kept.job);
                     let active = jobs.filter(|job| job.unfinished && (client.is_none() || job.client == *client));

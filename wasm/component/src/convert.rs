@@ -42,6 +42,7 @@ pub(crate) fn facts(facts: wit::Facts) -> Facts {
         accessible_patients: facts.accessible_patients.into_iter().collect(),
         accessible_groups: facts.accessible_groups.into_iter().collect(),
         accessible_practitioners: facts.accessible_practitioners.into_iter().collect(),
+        value_sets: facts.value_sets.into_iter().collect(),
         active_jobs: facts.active_jobs,
     }
 }
@@ -300,6 +301,7 @@ fn from_need(need: Need) -> wit::Need {
             let user = user.map(|user| user.expose().clone());
             wit::Need::PractitionerAccess(wit::PractitionerAccess { practitioner, client, user })
         }
+        Need::ValueSet(url) => wit::Need::ValueSet(url),
         Need::ActiveJobs { client } => wit::Need::ActiveJobs(client),
     }
 }

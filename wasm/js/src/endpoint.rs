@@ -155,6 +155,8 @@ export interface EndpointConfig {
   withheldLabels?: string[];
   /** Whether every export is given a set of vetoes. */
   vetoes?: boolean;
+  /** What `_typeFilter` may ask that one resource does not decide: `:in` of ValueSets, chained parameters; neither unless said. */
+  filterSets?: { valueSets?: boolean; chains?: boolean };
   /** Whether `_typeFilter` knows the search parameters that US Core adds to R4; it does by default. */
   usCoreSearchParameters?: boolean;
   /** SearchParameter resources, or Bundles of them, that `_typeFilter` knows besides. */
@@ -255,6 +257,8 @@ export interface KickOff {
   types: string[] | null;
   /** `_typeFilter`. */
   typeFilters: string[];
+  /** The ValueSets that these ask for, each with the number of its query and what is said if it is not known. */
+  valueSets?: { url: string; query: number; unknown: string }[];
   /** Types of which nothing is exported. */
   withheld: string[];
   /** `_since`. */
@@ -291,6 +295,8 @@ export type Need = OneOf<{
   groupAccess: { group: string; client: string | null; user: string | null };
   /** Whether the rules of the business let that client, and its user, export the patients of that practitioner. */
   practitionerAccess: { practitioner: string; client: string | null; user: string | null };
+  /** Whether the expansion of that ValueSet is known: its canonical, `url` or `url|version`. */
+  valueSet: string;
   /** How many unfinished jobs that client has; of all where there is no authorisation. */
   activeJobs: { client: string | null };
 }>;
@@ -311,6 +317,8 @@ export interface Facts {
   accessibleGroups?: string[];
   /** Those of the practitioners whose patients may be exported. */
   accessiblePractitioners?: string[];
+  /** The ValueSets asked about whose expansions are known. */
+  valueSets?: string[];
   /** How many jobs are unfinished. */
   activeJobs?: number | null;
 }

@@ -155,6 +155,10 @@ export interface ExportPlan {
   level: Level;
   types: "all" | { only: string[] } | { allBut: string[] };
   typeFilters: string[];
+  /** The ValueSets that the queries ask for, by canonical. */
+  valueSets?: string[];
+  /** What the queries ask about resources that exported ones refer to; the first is number 0. */
+  chains?: { asked: string; granted: string[] | null; queries: string[] }[];
   /** The rows of the deployment's own search parameters that the queries ask by. */
   searchParameters?: string;
   since: Instant | null;

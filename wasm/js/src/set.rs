@@ -44,7 +44,7 @@ impl SetBuilder {
     ///
     /// The texts of a set of vetoes are `Type/id` for a resource that is left out, which of a Patient is everything in
     /// the compartment too, and `Patient/id#system|code` for what is in that compartment and carries that security
-    /// label. After a `SetError` the builder takes nothing more: a set that lacks something is none.
+    /// label. Those of a ValueSet are `system|code`. After a `SetError` the builder takes nothing more: a set that lacks something is none.
     pub fn push(&mut self, #[wasm_bindgen(unchecked_param_type = "Uint8Array")] found: &JsValue) -> Result<(), Error> {
         let found = bytes(found, "a block of texts")?;
         let mut whole = self.0.take().ok_or_else(sealed)?;
@@ -76,7 +76,11 @@ export type Pass =
   /** Writes what belongs to exported resources without being part of a compartment: Provenance, supporting resources. */
   | "context"
   /** Reads tombstones, one a line, and writes what was deleted. */
-  | "deleted";
+  | "deleted"
+  /** Writes Binary resources whose security context is a resource other than a patient. */
+  | "binaries"
+  /** Writes the contents of Binary resources to which Attachments lead, each to a file. */
+  | "attachments";
 
 /** What a collecting pass finds. */
 export type Collection =
@@ -89,7 +93,15 @@ export type Collection =
   /** The same, of what the supporting resources refer to. */
   | "supportingOfSupporting"
   /** The newest Provenance of each subject. */
-  | "latestProvenance";
+  | "latestProvenance"
+  /** What is the security context of a Binary, patients aside. */
+  | "securityContexts"
+  /** Of these, what is in the compartments of the export's patients. */
+  | "securityContextsFound"
+  /** Binary resources to which the Attachments of exported resources lead. */
+  | "attachments"
+  /** What meets the question of that number in the plan's list of chains, and may be asked about. */
+  | { chained: number };
 
 /** One part of the data, to be gone through for one pass. */
 export interface PartitionTask {
@@ -106,7 +118,9 @@ export type SetWanted =
   /** Made of what a collecting pass finds. */
   | { collected: Collection }
   /** What you know of consent. */
-  | "vetoes";
+  | "vetoes"
+  /** The expansion of the ValueSet of that canonical: one of those that you said are known. */
+  | { valueSet: string };
 
 /** One line of what the pass `deleted` reads. */
 export interface Tombstone {

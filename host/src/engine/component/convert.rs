@@ -45,6 +45,7 @@ pub(super) fn from_facts(facts: &Facts) -> wit::Facts {
         accessible_patients: facts.accessible_patients.iter().cloned().collect(),
         accessible_groups: facts.accessible_groups.iter().cloned().collect(),
         accessible_practitioners: facts.accessible_practitioners.iter().cloned().collect(),
+        value_sets: facts.value_sets.iter().cloned().collect(),
         active_jobs: facts.active_jobs,
     }
 }
@@ -280,6 +281,7 @@ fn need(need: wit::Need) -> Need {
         wit::Need::PractitionerAccess(wit::PractitionerAccess { practitioner, client, user }) => {
             Need::PractitionerAccess { practitioner, client, user: user.map(Sensitive::new) }
         }
+        wit::Need::ValueSet(url) => Need::ValueSet(url),
         wit::Need::ActiveJobs(client) => Need::ActiveJobs { client },
     }
 }
