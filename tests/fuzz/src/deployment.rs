@@ -32,11 +32,12 @@ pub(crate) fn bearer(is_patient: bool) -> Principal {
     }
 }
 
-/// What is decided about a kick-off where there are one patient and one group.
+/// What is decided about a kick-off where there are one patient, one group and one ValueSet.
 pub(crate) fn decide(endpoint: &Endpoint, kick_off: KickOff, principal: &Principal) -> Decision {
     let facts = Facts {
         patients: ["p1".to_owned()].into(),
         groups: ["g".to_owned()].into(),
+        value_sets: ["http://v".to_owned()].into(),
         active_jobs: Some(0),
         ..Facts::default()
     };
@@ -83,6 +84,7 @@ static ENDPOINTS: LazyLock<([Edition; 4], Vec<Endpoint>)> = LazyLock::new(|| {
 
 fn make(edition: Edition, is_open: bool) -> Endpoint {
     let mut config = json!({ "baseUrl": BASE, "auth": "none", "edition": edition, "supporting": "all" });
+    config["filterSets"] = json!({ "valueSets": true, "chains": true });
     if !is_open {
         let step = json!({ "name": "review", "progress": "being reviewed", "deadlineSeconds": 60, "operations": ["ehi-export"] });
         let key = json!({ "id": "k1", "secret": "00".repeat(32) });

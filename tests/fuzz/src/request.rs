@@ -95,11 +95,13 @@ pub(crate) fn decided(endpoint: &Endpoint, kick_off: KickOff, principal: &Princi
     }
 }
 
-/// Every pass has a writer.
+/// Every pass has a writer, and so has every pass that finds what one of them must know.
 fn can_run(job: &Job) {
     let plan = job.plan();
     let block = population(&plan.level);
-    for pass in plan.passes() {
+    let finding = plan.passes().into_iter().flat_map(|pass| plan.sets(pass));
+    let finding = finding.filter_map(|set| set.task()).map(|task| task.pass);
+    for pass in plan.passes().into_iter().chain(finding) {
         let population = block.as_ref().map(|block| Population::load(block).expect("it was sealed"));
         let task = PartitionTask { pass, ..PartitionTask::default() };
         Writer::new(plan, &task, population, WriterLimits::default()).expect("what is accepted can be run");
