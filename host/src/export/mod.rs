@@ -116,8 +116,10 @@ impl Exporter {
                 }
                 // Whoever knows users and rules adds it; what nobody answers is no.
                 Need::PatientAccess { .. } | Need::GroupAccess { .. } | Need::PractitionerAccess { .. } => {}
-                // This source has no expansions.
-                Need::ValueSet(_) => {}
+                Need::ValueSet(canonical) => {
+                    let codes = self.source.value_set(canonical, clock::now())?;
+                    facts.value_sets.extend(codes.map(|_| canonical.clone()));
+                }
                 Need::ActiveJobs { client } => facts.active_jobs = Some(self.store.active(client.as_deref())?),
             }
         }
