@@ -127,7 +127,8 @@ fn pages(server: &Server, first: Value) -> Vec<Value> {
 
 /// Every file of a manifest by its URL; each must be there.
 fn files(server: &Server, manifest: &Value) -> BTreeMap<String, Vec<u8>> {
-    let listed = ["output", "deleted", "error"].into_iter().flat_map(|section| server.files(manifest, section));
+    let sections = ["output", "deleted", "error"].into_iter().filter(|section| manifest.get(section).is_some());
+    let listed = sections.flat_map(|section| server.files(manifest, section));
     listed.map(|(item, reply)| (item["url"].as_str().unwrap().to_owned(), reply.body)).collect()
 }
 
