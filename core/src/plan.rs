@@ -232,9 +232,9 @@ impl Organize {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct FileSizes {
     /// `_minimumFileSize`: no file is smaller but the last of its kind, and one that another resource would make too large.
-    pub min: Option<u64>,
+    pub min: Option<u32>,
     /// `_maximumFileSize`: no file is larger, but for one that holds a single resource.
-    pub max: Option<u64>,
+    pub max: Option<u32>,
 }
 
 impl FileSizes {

@@ -245,7 +245,7 @@ fn read_truth(reader: &mut Reader<'_>, name: &str, text: &str) -> bool {
 }
 
 /// A FHIR `positiveInt` (BD4-08).
-fn read_size(reader: &mut Reader<'_>, name: &str, text: &str) -> Option<u64> {
+fn read_size(reader: &mut Reader<'_>, name: &str, text: &str) -> Option<u32> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     let size = text.parse().ok().filter(|size| digits && (1..=POSITIVE_INT_MAX).contains(size));
     if size.is_none() {
@@ -394,7 +394,7 @@ fn check_organized(reader: &mut Reader<'_>, kick_off: &mut KickOff) {
 }
 
 /// Of a FHIR `positiveInt`.
-const POSITIVE_INT_MAX: u64 = 2_147_483_647;
+const POSITIVE_INT_MAX: u32 = 2_147_483_647;
 
 const OUTPUT_FORMATS: [&str; 3] = ["application/fhir+ndjson", "application/ndjson", "ndjson"];
 

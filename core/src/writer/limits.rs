@@ -93,13 +93,14 @@ pub(super) struct Cuts {
 impl Cuts {
     pub(super) fn new(limits: &WriterLimits, plan: &ExportPlan) -> Self {
         let FileSizes { min, max } = plan.file_sizes;
+        let (min, max) = (min.map_or(0, u64::from), max.map(u64::from));
         // A block that is begun is not split, so that a file may come to twice of what it is cut at.
         let asked = max.map(|max| if plan.organize == Organize::ByPatient { (max / 2).max(1) } else { max });
         let bytes_max = asked.map_or(limits.shard_bytes_max, |asked| asked.min(limits.shard_bytes_max));
         Self {
             resources_max: limits.shard_resources_max,
             bytes_max,
-            bytes_min: min.unwrap_or(0).min(bytes_max),
+            bytes_min: min.min(bytes_max),
             span_max: limits.open_span_bytes_max,
         }
     }

@@ -83,7 +83,9 @@ static ENDPOINTS: LazyLock<([Edition; 4], Vec<Endpoint>)> = LazyLock::new(|| {
 });
 
 fn make(edition: Edition, is_open: bool) -> Endpoint {
-    let mut config = json!({ "baseUrl": BASE, "auth": "none", "edition": edition, "supporting": "all" });
+    let pages = json!({ "files": 1, "seconds": 1 });
+    let mut config =
+        json!({ "baseUrl": BASE, "auth": "none", "edition": edition, "supporting": "all", "partialManifests": pages });
     config["filterSets"] = json!({ "valueSets": true, "chains": true });
     if !is_open {
         let step = json!({ "name": "review", "progress": "being reviewed", "deadlineSeconds": 60, "operations": ["ehi-export"] });

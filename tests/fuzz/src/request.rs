@@ -6,7 +6,7 @@
 //! feed.
 
 use ehi_core::{
-    Endpoint, Sensitive,
+    Edition, Endpoint, Sensitive,
     access::Principal,
     endpoint::{Decision, Route},
     http::{Body, Request, Response},
@@ -128,7 +128,7 @@ fn answered(job: &Job, response: &Response, request: &Request<'_>) {
     assert_eq!(Job::decode(&job.encode()).as_ref(), Ok(job));
     match &response.body {
         Body::Manifest(head) => {
-            let ballot = head.edition == ehi_core::Edition::Stu4Ballot;
+            let ballot = head.edition == Edition::Stu4Ballot;
             let mut writer = ManifestWriter::new((**head).clone());
             let mut out = Vec::new();
             writer.row(&row(), &mut out).expect("its section is the first");
@@ -148,24 +148,27 @@ fn answered(job: &Job, response: &Response, request: &Request<'_>) {
     }
 }
 
-/// A job of everything, at that stage.
+/// A job of everything, at that stage, with a manifest in pages where the edition has them.
 fn job(endpoint: &Endpoint, stage: u8) -> Job {
     let is_open = endpoint.config().auth == ehi_core::endpoint::Auth::None;
     let principal = if is_open { Principal::Open } else { bearer(false) };
     let headers: &[(&str, &[u8])] = &[("content-type", b"application/fhir+json")];
-    let request = Request { method: "POST", target: "/fhir/$export", headers, body: b"" };
+    let body: &[u8] = if endpoint.config().edition < Edition::Stu3 { b"" } else { IN_PAGES };
+    let request = Request { method: "POST", target: "/fhir/$export", headers, body };
     let Route::KickOff(kick_off) = endpoint.route(&request, &principal) else { panic!("it is a kick-off") };
     let Decision::Accepted(mut job, _) = decide(endpoint, *kick_off, &principal) else { panic!("it is accepted") };
     if stage == b'q' {
         return *job;
     }
     let epoch = begin(&mut job).expect("it waits for nobody");
+    if matches!(stage, b'r' | b'c') {
+        let checkpoint = Checkpoint { resume: Resume::Start, kinds: Vec::new() };
+        let publish = Command::Publish { epoch, partition: 0, rows: vec![row()], checkpoint };
+        job.apply(publish, at(2)).expect("it runs");
+    }
     match stage {
         b'r' => {}
         b'c' => {
-            let checkpoint = Checkpoint { resume: Resume::Start, kinds: Vec::new() };
-            let publish = Command::Publish { epoch, partition: 0, rows: vec![row()], checkpoint };
-            job.apply(publish, at(2)).expect("it runs");
             for partition in 0..u32::try_from(job.plan().passes().len()).expect("there are few") {
                 job.apply(Command::FinishPartition { epoch, partition }, at(3)).expect("it runs");
             }
@@ -195,9 +198,12 @@ fn row() -> OutputFile {
         gzip_bytes: None,
         sha256: Some("0".repeat(64)),
         continues_in_file: None,
-        page: None,
+        page: Some(1),
     }
 }
+
+const IN_PAGES: &[u8] =
+    br#"{"resourceType":"Parameters","parameter":[{"name":"allowPartialManifests","valueBoolean":true}]}"#;
 
 /// A request as text.
 struct Parsed<'d> {

@@ -117,10 +117,13 @@ pub(crate) enum Fault {
     UnpublishedRemoved,
     RangeContinued,
     JobLimitMet,
+    EarlyManifest,
+    EarlyFile,
+    LaterPage,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::HostCrash,
         Self::HostPause,
         Self::ClockJump,
@@ -150,6 +153,9 @@ impl Fault {
         Self::UnpublishedRemoved,
         Self::RangeContinued,
         Self::JobLimitMet,
+        Self::EarlyManifest,
+        Self::EarlyFile,
+        Self::LaterPage,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -183,6 +189,9 @@ impl Fault {
             Self::UnpublishedRemoved => "met: unpublished upload removed",
             Self::RangeContinued => "met: download continued by range",
             Self::JobLimitMet => "met: too many jobs of a client",
+            Self::EarlyManifest => "met: manifest before the export is complete",
+            Self::EarlyFile => "met: file served before the export is complete",
+            Self::LaterPage => "met: page of a manifest that another links to",
         }
     }
 }

@@ -137,7 +137,10 @@ impl Driver {
     fn act(&mut self, client: &mut Client, output: ClientOutput) -> Option<End> {
         match output {
             ClientOutput::Transmit { op, method, url, headers, body, authorize, body_bytes_max } => {
-                if let Some((_, job)) = url.as_str().split_once("/bulk/").filter(|_| method == "GET") {
+                if let Some((_, job)) = url.as_str().split_once("/bulk/").filter(|_| method == "GET")
+                    // A page of a manifest is below the polling location.
+                    && !job.contains('/')
+                {
                     self.polled = Some(job.to_owned());
                     self.poll_too_fast(&url);
                 }

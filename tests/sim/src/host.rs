@@ -255,7 +255,10 @@ impl Host {
             let written = world.store.borrow_mut().update(id, next, rows, over);
             if written == Written::Yes {
                 match Job::decode(&next.record) {
-                    Ok(job) => world.stored(id, &job, why),
+                    Ok(job) => {
+                        world.published(id, rows);
+                        world.stored(id, &job, why);
+                    }
                     Err(_) => world.violate("a stored record cannot be read"),
                 }
                 world.time.notify();

@@ -16,6 +16,7 @@ mod ledger;
 mod memory;
 mod mutant;
 mod network;
+mod pages;
 mod partition;
 mod people;
 mod reference;

@@ -43,11 +43,15 @@ pub enum Mutant {
     TokenToOtherOrigin,
     /// A client goes on before its record is stored.
     RecordNotSaved,
+    /// A page of the manifest is closed when somebody asks for it.
+    PageCutAtPoll,
+    /// Files of the page in the making are served.
+    OpenPageServed,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::NoFence,
         Self::CursorOffByOne,
         Self::PublishedOffByOne,
@@ -68,6 +72,8 @@ impl Mutant {
         Self::HashNotVerified,
         Self::TokenToOtherOrigin,
         Self::RecordNotSaved,
+        Self::PageCutAtPoll,
+        Self::OpenPageServed,
     ];
 
     /// Its name.
@@ -93,6 +99,8 @@ impl Mutant {
             Self::HashNotVerified => "hash not verified",
             Self::TokenToOtherOrigin => "token to other origin",
             Self::RecordNotSaved => "record not saved",
+            Self::PageCutAtPoll => "page cut at a poll",
+            Self::OpenPageServed => "file of an open page served",
         }
     }
 }

@@ -135,6 +135,12 @@ async fn come_late(world: Rc<World>, job: String) {
         for _ in 0..4 {
             world.time.sleep(wait / 4).await;
             names.extend(world.store.borrow().rows(&job).into_iter().map(|row| row.name));
+            // The newest is on a page in the making, if any is.
+            let newest = world.store.borrow().newest(&job);
+            if let Some(name) = newest {
+                let ask = Asked::new("GET", &format!("/fhir/bulk/{job}/files/{name}"), Some(&token));
+                network::deliver(&world, &ask).await;
+            }
         }
         for name in names.iter().take(2) {
             let ask = Asked::new("GET", &format!("/fhir/bulk/{job}/files/{name}"), Some(&token));

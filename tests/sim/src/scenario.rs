@@ -6,7 +6,7 @@ use ehi_core::{
     Edition, Sensitive, Timestamp,
     client::{ClientLimits, ExportRequest, KickOffMethod, Stage},
     endpoint::{Auth, Downloads, EhiConfig, EndpointConfig},
-    job::{PatientForm, RejectionCode, StepConfig, StepsConfig},
+    job::{PartialManifests, PatientForm, RejectionCode, StepConfig, StepsConfig},
     kick_off::{Level, Operation},
     writer::WriterLimits,
 };
@@ -88,6 +88,16 @@ impl Scenario {
         self.faults.is_empty()
     }
 
+    /// Whether the manifest comes in pages.
+    pub(crate) fn is_paged(&self) -> bool {
+        self.config.partial_manifests.is_some() && self.request.allow_partial_manifests
+    }
+
+    /// Whether the client may see files before the export is complete: no staff has to release them.
+    pub(crate) fn is_early(&self) -> bool {
+        self.is_paged() && self.config.steps.release.is_empty()
+    }
+
     /// How far clocks may be apart, in milliseconds.
     pub(crate) fn skew_max(&self) -> i64 {
         if self.may(Fault::ClockJump) { 2 * SKEW } else { 0 }
@@ -156,6 +166,8 @@ fn config(rng: &mut Rng, ask: &Ask, faults: &BTreeMap<Fault, (u16, u32)>) -> End
         poll_strikes_max: faults.contains_key(&Fault::FastPolls).then_some(3),
         run_seconds: rng.u64(1_200..2_400),
         downloads: *rng.choice(&[Downloads::Client, Downloads::User, Downloads::Scope]).unwrap_or(&Downloads::Client),
+        partial_manifests: (rng.u8(0..3) > 0)
+            .then(|| PartialManifests { files: rng.u32(1..4), seconds: rng.u64(1..120) }),
         withheld_labels: ask.is_label_withheld.then(|| LABEL.to_owned()).into_iter().collect(),
         steps: StepsConfig {
             patient_form: (rng.u8(0..3) > 0).then_some(form),
@@ -187,6 +199,7 @@ fn request(rng: &mut Rng, ask: &Ask) -> ExportRequest {
     if ask.is_finals_only {
         request.type_filters.push(Sensitive::new("Observation?status=final".into()));
     }
+    request.allow_partial_manifests = ask.edition > Edition::Stu2 && rng.u8(0..4) > 0;
     request.discover = rng.bool();
     request.delete_when_done = rng.u8(0..3) > 0;
     request

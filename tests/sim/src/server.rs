@@ -9,7 +9,7 @@ use ehi_core::{
     http::{Body, Response},
     job::{Job, State},
     kick_off::{Facts, Need},
-    manifest::ManifestWriter,
+    manifest::{ManifestWriter, OutputFile},
     values::{self, Decided, RequestHead, Routed},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     host::{Host, Pulse},
     mutant::Mutant,
     people,
+    store::Loaded,
     wire::{Answer, Asked},
     world::{HOSTS, Stop, World},
 };
@@ -126,6 +127,7 @@ impl Front<'_> {
             let account = self.host.call(|store| store.account(id, client)).await?;
             let account = if world.strikes(Fault::AccountLost) { Default::default() } else { account };
             let now = self.now(id);
+            let loaded = self.cut(loaded);
             let answered = values::handle_request(
                 &world.endpoint,
                 &loaded.record,
@@ -148,13 +150,13 @@ impl Front<'_> {
             }
             let response = match &answered.response.body {
                 Body::Row(name) => match self.host.call(|store| store.row(id, name)).await? {
-                    Some(file) => values::serve_file(&loaded.record, &file, &head).map_err(Stop::Refused)?,
+                    Some(file) => self.file(id, &loaded.record, file, &head)?,
                     None => world.endpoint.not_found(),
                 },
                 _ => answered.response,
             };
             self.judge(id, &response, principal, began);
-            return self.whole(id, response).await;
+            return self.whole(id, &loaded.record, response).await;
         }
         Err(Stop::Error)
     }
@@ -170,7 +172,7 @@ impl Front<'_> {
             }
             return;
         }
-        if matches!(response.status, 200 | 206) {
+        if matches!(response.status, 200 | 206) || matches!(response.body, Body::Manifest(_)) {
             world.served(id, began);
         }
         let is_owner = matches!(principal, Principal::Known { client, .. } if *client == format!("{:?}", Who::Owner));
@@ -181,13 +183,26 @@ impl Front<'_> {
         }
     }
 
+    /// What is answered to who asks for a file that there is.
+    fn file(&self, id: &str, record: &str, file: OutputFile, head: &RequestHead) -> Result<Response, Stop> {
+        let world = &self.host.world;
+        let is_open_served = world.is(Mutant::OpenPageServed);
+        let page = file.page;
+        let file = OutputFile { page: page.filter(|_| !is_open_served).or(is_open_served.then_some(1)), ..file };
+        let response = values::serve_file(record, &file, head).map_err(Stop::Refused)?;
+        if matches!(response.status, 200 | 206) {
+            world.shown(id, page);
+        }
+        Ok(response)
+    }
+
     /// The response with its body.
-    async fn whole(&self, id: &str, response: Response) -> Result<Answer, Stop> {
+    async fn whole(&self, id: &str, record: &str, response: Response) -> Result<Answer, Stop> {
         let body = match &response.body {
             Body::Empty | Body::Row(_) => Vec::new(),
             Body::Text(text) => text.clone().into_bytes(),
             Body::Manifest(head) => {
-                let rows = self.host.call(|store| store.rows(id)).await?;
+                let rows = self.host.call(|store| store.rows_of(id, head.page)).await?;
                 let mut manifest = ManifestWriter::new((**head).clone());
                 let mut out = Vec::new();
                 for row in &rows {
@@ -196,6 +211,7 @@ impl Front<'_> {
                     }
                 }
                 manifest.finish(&mut out);
+                self.host.world.listed(id, record, head, &rows, &out);
                 out
             }
             Body::Object { key, range, .. } => {
@@ -206,6 +222,19 @@ impl Front<'_> {
             }
         };
         Ok(Answer { status: response.status, headers: response.headers, body })
+    }
+
+    /// The job as it was read; by one mutant with the page in the making closed, for whoever asks.
+    fn cut(&self, mut loaded: Loaded) -> Loaded {
+        if self.host.world.is(Mutant::PageCutAtPoll) {
+            let mut record: serde_json::Value = serde_json::from_str(&loaded.record).unwrap_or_default();
+            let open = record["pages"]["open"].as_u64();
+            if let Some(open) = open.filter(|_| record["pages"]["files"] != 0) {
+                record["pages"]["open"] = (open + 1).into();
+                loaded.record = record.to_string();
+            }
+        }
+        loaded
     }
 
     fn principal(&self, now: Timestamp) -> Principal {

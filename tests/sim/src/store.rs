@@ -79,6 +79,18 @@ impl Store {
         self.jobs.get(id)?.rows.iter().find(|row| row.name == name).cloned()
     }
 
+    /// Those of one page, in the order of the manifest; without a page all.
+    pub(crate) fn rows_of(&self, id: &str, page: Option<u32>) -> Vec<OutputFile> {
+        let mut rows = self.rows(id);
+        rows.retain(|row| page.is_none() || row.page == page);
+        rows
+    }
+
+    /// The name of the file that was published last.
+    pub(crate) fn newest(&self, id: &str) -> Option<String> {
+        Some(self.jobs.get(id)?.rows.last()?.name.clone())
+    }
+
     /// In the order of the manifest.
     pub(crate) fn rows(&self, id: &str) -> Vec<OutputFile> {
         let mut rows = self.jobs.get(id).map(|kept| kept.rows.clone()).unwrap_or_default();

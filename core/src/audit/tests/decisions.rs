@@ -1,7 +1,10 @@
 //! Each decision yields its event.
 
 use super::*;
-use crate::job::{Epoch, State};
+use crate::{
+    job::{Epoch, State},
+    writer::{Checkpoint, Resume},
+};
 
 const SUCCESS: AuditOutcome = AuditOutcome::Success;
 const REFUSED: AuditOutcome = AuditOutcome::Refused;
@@ -169,4 +172,21 @@ fn status_that_travels_beside_the_answer_is_the_status() {
     host.work(11);
     let (status, events) = host.ask("GET", "/fhir/bulk/{job}", &principal, 20);
     assert_eq!((status, told(&events)), (200, vec![(Audited::Manifest, SUCCESS)]));
+}
+
+/// Where pages are shown while the export runs, a poll tells of files.
+#[test]
+fn a_manifest_is_told_of_whether_or_not_the_export_is_complete() {
+    let mut host = Host::new(|config| config["partialManifests"] = json!({ "files": 1 }));
+    let client = known(&["system/*.rs"]);
+    assert_eq!(host.ask("GET", "/fhir/$export?allowPartialManifests=true", &client, 0).0, 202);
+    host.command(begin(1), 1);
+    assert_eq!(host.ask("GET", "/fhir/bulk/{job}", &client, 2), (202, vec![]), "no page is closed");
+    let checkpoint = Checkpoint { resume: Resume::Start, kinds: Vec::new() };
+    let publish = Command::Publish { epoch: Epoch(1), partition: 0, rows: vec![row()], checkpoint };
+    assert_eq!(told(&host.command(publish, 3)), []);
+    let (status, manifest) = host.ask("GET", "/fhir/bulk/{job}", &client, 4);
+    assert_eq!((status, told(&manifest)), (202, vec![(Audited::Manifest, SUCCESS)]));
+    let (status, page) = host.ask("GET", "/fhir/bulk/{job}/manifests/2", &client, 5);
+    assert_eq!((status, told(&page)), (404, vec![(Audited::Manifest, REFUSED)]));
 }

@@ -5,8 +5,8 @@ use crate::plan::{FileSizes, Organize};
 
 /// What a kick-off lets through.
 fn asked() -> impl Strategy<Value = FileSizes> {
-    let max = prop::option::of(60_u64..1_500);
-    (prop::option::of(1_u64..1_000), max)
+    let max = prop::option::of(60_u32..1_500);
+    (prop::option::of(1_u32..1_000), max)
         .prop_map(|(min, max)| FileSizes { min: min.filter(|min| max.is_none_or(|max| max > *min)), max })
 }
 
@@ -20,8 +20,8 @@ proptest! {
         let plan = ExportPlan { file_sizes: asked, ..plan() };
         let closed = run_of(&plan, &sources, None, &limits, &cut, usize::MAX);
         // What the deployment says bounds what is asked for.
-        let max = asked.max.unwrap_or(u64::MAX).min(limits.shard_bytes_max);
-        let min = asked.min.unwrap_or(0).min(max);
+        let max = asked.max.map_or(u64::MAX, u64::from).min(limits.shard_bytes_max);
+        let min = asked.min.map_or(0, u64::from).min(max);
         let mut kinds: BTreeMap<String, Vec<&Closed>> = BTreeMap::new();
         for one in &closed {
             kinds.entry(one.name.rsplit_once('-').unwrap().0.to_owned()).or_default().push(one);
@@ -58,7 +58,7 @@ proptest! {
 
     #[test]
     fn a_file_of_blocks_is_no_larger_either(
-        resources in organize::resources(), limits in limits(), max in 400_u64..3_000, cut in sizes(),
+        resources in organize::resources(), limits in limits(), max in 400_u32..3_000, cut in sizes(),
     ) {
         let limits = WriterLimits { line_bytes_max: 1_000, ..limits };
         let file_sizes = FileSizes { min: None, max: Some(max) };
@@ -66,7 +66,7 @@ proptest! {
         let made = organize::run(&plan, &organize::blocks(&resources), None, &limits, &cut, usize::MAX);
         for (name, text, _) in &made.files {
             let resources = text.lines().filter(|line| organize::header(line).is_none()).count();
-            prop_assert!(text.len() as u64 <= max || resources == 1, "{name}: {}", text.len());
+            prop_assert!(text.len() as u64 <= u64::from(max) || resources == 1, "{name}: {}", text.len());
         }
     }
 }
