@@ -14,7 +14,7 @@ use crate::{
 /// The answer to `[base]/metadata`.
 pub(super) fn statement(endpoint: &Endpoint) -> Response {
     let config = &endpoint.config;
-    let statement = json!({
+    let mut statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": config.published,
@@ -29,9 +29,13 @@ pub(super) fn statement(endpoint: &Endpoint) -> Response {
             "documentation": documentation(config),
             "security": security(config.auth),
             "resource": endpoint.definitions().resource_types().map(|name| resource(endpoint, name)).collect::<Vec<_>>(),
-            "operation": [operation("export", "export")],
+            "operation": offered(config, [operation("export", "export")]),
         }],
     });
+    if !config.bulk_export {
+        without(&mut statement, "instantiates");
+        statement.pointer_mut("/rest/0").into_iter().for_each(|rest| without(rest, "operation"));
+    }
     Response::json(200, FHIR_JSON, statement.to_string())
 }
 
@@ -68,20 +72,25 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
                     ),
                 })
             });
-            let operations: Vec<_> = [operation("export", "patient-export"), one].into_iter().chain(ehi).collect();
-            json!({ "type": name, "operation": operations })
+            let exports = offered(&endpoint.config, [operation("export", "patient-export"), one]);
+            json!({ "type": name, "operation": exports.into_iter().chain(ehi).collect::<Vec<_>>() })
         }
-        "Group" => json!({ "type": name, "operation": [operation("export", "group-export")] }),
+        "Group" => {
+            json!({ "type": name, "operation": offered(&endpoint.config, [operation("export", "group-export")]) })
+        }
         "Practitioner" => {
             let of_provider = json!({
                 "name": "export",
                 "definition": "https://ehi-export.github.io/fhir/OperationDefinition/provider-export",
                 "documentation": "Practitioner/[id]/$export: Provider Export, the compartments of the patients of one practitioner, with the parameters of group-export but for patient",
             });
-            json!({ "type": name, "operation": [of_provider] })
+            json!({ "type": name, "operation": offered(&endpoint.config, [of_provider]) })
         }
         _ => json!({ "type": name }),
     };
+    if resource.get("operation").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        without(&mut resource, "operation");
+    }
     if let (Some(members), Some((interactions, documentation))) = (resource.as_object_mut(), look_ups(name)) {
         members.insert("interaction".into(), interactions);
         members.insert("documentation".into(), Value::String(documentation));
@@ -91,6 +100,18 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
         members.insert("searchParam".into(), Value::Array(parameters));
     }
     resource
+}
+
+/// FHIR has no empty lists.
+fn without(value: &mut Value, member: &str) {
+    if let Some(members) = value.as_object_mut() {
+        members.remove(member);
+    }
+}
+
+/// Operations of `$export`, where there is one.
+fn offered<const N: usize>(config: &EndpointConfig, operations: [Value; N]) -> Vec<Value> {
+    if config.bulk_export { operations.into() } else { Vec::new() }
 }
 
 /// EHI-KICK-04: what a client may choose by.

@@ -69,6 +69,9 @@ pub struct EndpointConfig {
     /// Whether `Prefer: separate-export-status` is honoured (BD-HDR-06).
     #[serde(default)]
     pub separate_export_status: bool,
+    /// Offers `$export`. Without it only `$ehi-export` is there, if that is offered.
+    #[serde(default = "default_bulk_export")]
+    pub bulk_export: bool,
     /// Offers `$ehi-export`, and how.
     #[serde(default)]
     pub ehi: Option<EhiConfig>,
@@ -214,6 +217,7 @@ impl EndpointConfig {
             poll_strikes_max: None,
             run_seconds: default_run(),
             separate_export_status: false,
+            bulk_export: default_bulk_export(),
             ehi: None,
             roles: None,
             restrict_groups: false,
@@ -358,6 +362,11 @@ fn default_run() -> u64 {
     7 * 24 * 60 * 60
 }
 
+/// It is what a Bulk Data server is for.
+fn default_bulk_export() -> bool {
+    true
+}
+
 /// What cannot be told to be unchanged is better sent twice than lost.
 fn default_undated_included() -> bool {
     true
@@ -397,6 +406,21 @@ mod tests {
             r#"{"baseUrl":"https://ehr.example/fhir","auth":"none","partialManifests":{"seconds":86401}}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn presets_are_configurations() {
+        for (preset, days) in [
+            (include_str!("../../../docs/presets/patient-folders.json"), 60),
+            (include_str!("../../../docs/presets/smile-cdr.json"), 1),
+        ] {
+            let mut members: Value = serde_json::from_str(preset).unwrap();
+            members["baseUrl"] = "https://ehr.example/fhir".into();
+            members["auth"] = "bearer".into();
+            let config = EndpointConfig::from_json(&members.to_string()).unwrap();
+            assert_eq!(config.check(), Ok(()));
+            assert_eq!((config.retention_seconds, config.downloads), (days * 24 * 60 * 60, Downloads::User));
         }
     }
 }

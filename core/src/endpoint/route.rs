@@ -83,6 +83,9 @@ impl Endpoint {
             }
             _ => return Ok(Route::Respond(not_found())),
         };
+        if !self.config.bulk_export {
+            return Ok(Route::Respond(not_found()));
+        }
         self.kick_off(request, Operation::Export, level).map(|kick_off| Route::KickOff(Box::new(kick_off)))
     }
 

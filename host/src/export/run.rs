@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use super::{
     Exporter, Outcome, Progress, RENEW_EVERY,
     lease::{self, Lease},
-    sets,
+    sets::{Making, Sets},
     sink::Sink,
 };
 use crate::{
@@ -100,10 +100,11 @@ fn export(
     progress.total.store(snapshot.bytes, Ordering::Relaxed);
     // From here on the job has its partitions and, if it was begun before, its checkpoints.
     let Wants::Run { partitions, .. } = exporter.wants(job)? else { return Ok(Outcome::Ended) };
+    let mut sets = Sets::default();
     for task in partitions {
         let population = population.as_deref();
         let outcome = lease::keep(exporter, job, epoch, RENEW_EVERY, |lease| {
-            PartitionRun { exporter, job, epoch, lease, task: &task, population, progress }.run(runtime)
+            PartitionRun { exporter, job, epoch, lease, task: &task, population, progress }.run(runtime, &mut sets)
         });
         match outcome {
             Ok(()) => {}
@@ -185,7 +186,7 @@ struct PartitionRun<'t> {
 }
 
 impl PartitionRun<'_> {
-    fn run(&self, runtime: &Handle) -> Result<()> {
+    fn run(&self, runtime: &Handle, sets: &mut Sets) -> Result<()> {
         let loaded = self.exporter.store.load(self.job)?.context("the job is gone")?;
         let plan = self.exporter.engines.instance()?.plan(&loaded.record)?;
         let data = Data {
@@ -194,16 +195,17 @@ impl PartitionRun<'_> {
             transaction_time: plan.transaction_time.context("the job has not begun")?,
         };
         if data.has_anything_for(&plan, self.task.pass)? {
-            self.write_files(runtime, &plan, &data)?;
+            self.write_files(runtime, &plan, &data, sets)?;
         }
         let finish = Command::FinishPartition { epoch: self.epoch, partition: self.task.partition };
         self.exporter.command(self.job, &finish).map(drop)
     }
 
     /// The engine writes on this thread; files are digested, packed and stored on another.
-    fn write_files(&self, runtime: &Handle, plan: &ExportPlan, data: &Data<'_>) -> Result<()> {
+    fn write_files(&self, runtime: &Handle, plan: &ExportPlan, data: &Data<'_>, sets: &mut Sets) -> Result<()> {
         let PartitionTask { partition, pass, .. } = *self.task;
-        let sets = sets::make(self.exporter, self.lease, plan, pass, self.population, data)?;
+        let (exporter, lease, population) = (self.exporter, self.lease, self.population);
+        let sets = sets.of(pass, Making { exporter, lease, plan, population, data })?;
         let blocks = data.blocks(self.task, plan, self.population)?;
         let limits = WriterLimits { digest: false, gzip: false, ..self.exporter.limits.clone() };
         let mut engine = self.exporter.engines.instance()?;
