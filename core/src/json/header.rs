@@ -42,10 +42,15 @@ impl<'l> Header<'l> {
             (_, Some(problem)) => Err(problem),
             (Ok(header), None) => header.complete(),
             // Nothing below the root is asked to be of a type, so a wrong type is that of the root.
-            (Err(error), None) if error.is_data() => Err(LineError::NotAnObject),
+            (Err(error), None) if error.is_data() || is_another_value(text) => Err(LineError::NotAnObject),
             (Err(error), None) => Err(LineError::NotJson { at: error.column() }),
         }
     }
+}
+
+/// Whether a line is JSON and no object. A number that nothing can hold is a syntax error to who asks for an object.
+fn is_another_value(text: &str) -> bool {
+    !text.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// What is wrong with a line. Says where, and shows nothing of the line: it may be patient data.
@@ -282,6 +287,7 @@ mod tests {
             ("[1]", LineError::NotAnObject),
             ("\"Patient\"", LineError::NotAnObject),
             ("17", LineError::NotAnObject),
+            ("-0.1e7691834569", LineError::NotAnObject),
             ("null", LineError::NotAnObject),
             (r#"{"id":"1"}"#, LineError::Missing("resourceType")),
             (r#"{"resourceType":"Patient"}"#, LineError::Missing("id")),
