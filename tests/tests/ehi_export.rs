@@ -159,6 +159,27 @@ fn the_patient_is_sent_to_the_form_until_it_is_filled_in() {
 }
 
 #[test]
+fn the_form_is_handed_in_by_who_the_deployment_knows() {
+    let data = records();
+    let (server, _people, _settings) = server(&data, true, &[]);
+    server.bear("app");
+    let accepted = post(&server, TARGET, &[("Prefer", "respond-async")]);
+    let location = server.target_of(accepted.header("content-location").unwrap());
+    let job = location.rsplit('/').next().unwrap();
+    let hand_in = || {
+        let form = json!({ "formSubmitted": { "answers": {} } }).to_string();
+        server.send("POST", &format!("/staff/jobs/{job}"), &[("Content-Type", "application/json")], &form).status
+    };
+    server.bear_none();
+    assert_eq!(hand_in(), 401, "the page of the form has to say who it is");
+    server.bear("app");
+    assert_eq!(hand_in(), 401, "and the app's token is not the page's");
+    let waiting = poll(&server, &location);
+    assert_eq!((waiting.status, waiting.header("link")), (202, accepted.header("link")), "nothing has changed");
+    requirement!(server, "EHI-KICK-09");
+}
+
+#[test]
 fn people_take_their_steps_before_and_after_the_export() {
     let data = records();
     let (server, _people, _settings) = server(&data, true, &[]);

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -118,6 +119,35 @@ fn harm_that_passes_costs_nothing_but_time() {
     let mut first = seen.iter().filter(|one| one.is_file() && one.before == 0);
     assert!(first.all(|file| file.header("accept-encoding") == Some("gzip")));
     requirement!("host", "BD-STAT-07", "BD-FILE-09");
+}
+
+#[test]
+fn files_arrive_the_same_packed_or_not() {
+    let data = ward();
+    let (plain, packing) = (Server::start(data.path(), &[]), Server::start(data.path(), &["--gzip"]));
+    let mut arrived = Vec::new();
+    for (server, coding) in [(&plain, None), (&packing, Some("gzip"))] {
+        let codings = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&codings);
+        let proxy = Proxy::start(server, move |seen, reply| {
+            if seen.is_file() {
+                let said = reply.headers.iter().find(|(name, _)| name == "content-encoding");
+                heard.lock().unwrap().push(said.map(|(_, value)| value.clone()));
+            }
+            Harm::None
+        });
+        let out = TempDir::new().unwrap();
+        let fetched = fetch(&proxy.base, out.path(), &["--type", "Patient", "--type", "Observation"]);
+        assert_eq!(fetched.status.code(), Some(0), "{}", stderr(&fetched));
+        let seen = proxy.seen();
+        let asked: Vec<_> = seen.iter().filter(|one| one.is_file()).collect();
+        assert!(!asked.is_empty() && asked.iter().all(|one| one.header("accept-encoding") == Some("gzip")));
+        let codings = codings.lock().unwrap();
+        assert!(!codings.is_empty() && codings.iter().all(|said| said.as_deref() == coding), "{codings:?}");
+        arrived.push(files(out.path()));
+    }
+    assert!(arrived[0] == arrived[1], "what arrives depends on how it was packed");
+    requirement!("host", "BD-FILE-12");
 }
 
 #[test]

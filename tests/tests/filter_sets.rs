@@ -18,7 +18,10 @@ fn chains_ask_the_data_of_the_export() {
     let exported = |level: &str, query: &str| exported(&server, level, query);
     assert_eq!(exported("", "Observation?subject:Patient.gender=female"), set(&["Observation/o1", "Observation/o2"]));
     assert_eq!(exported("", "Observation?patient.gender=male"), set(&["Observation/o3"]));
-    assert_eq!(exported("", "Observation?patient.general-practitioner:Practitioner.name=ito"), set(&["Observation/o3"]));
+    assert_eq!(
+        exported("", "Observation?patient.general-practitioner:Practitioner.name=ito"),
+        set(&["Observation/o3"])
+    );
     assert_eq!(exported("", "Observation?patient.gender=female&code=http://loinc.org|1"), set(&["Observation/o1"]));
     // Of others' patients nothing is learnt.
     assert_eq!(exported("Group/g1/", "Observation?patient.gender=female"), set(&["Observation/o1", "Observation/o2"]));
