@@ -96,8 +96,10 @@ fn files(closed: &[Closed]) -> BTreeMap<&str, &run::File> {
 }
 
 fn hold_limits(made: &Made, limits: &WriterLimits, export: &Export) {
-    let names: BTreeSet<_> = made.closed.iter().map(|closed| &closed.name).collect();
-    assert_eq!(names.len(), made.closed.len(), "each name is given once");
+    // An attachment has the name of its Binary, and of one that stands there twice the embedder says which is superseded.
+    let named = || made.closed.iter().filter(|closed| closed.file.section != Section::Attachment);
+    let names: BTreeSet<_> = named().map(|closed| &closed.name).collect();
+    assert_eq!(names.len(), named().count(), "each name is given once");
     for Closed { file, .. } in &made.closed {
         // A block is split only if it is too large by itself, and an attachment is one thing.
         if export.is_organized || file.section == Section::Attachment {
