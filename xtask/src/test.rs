@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::committed::Mode;
+use crate::demo::{self, DemoArgs};
 use crate::generate::{self, Checked};
 use crate::workspace::Workspace;
 use crate::{agreement, command, component, configuration, data, deny, header, js, requirements, setup, wasm};
@@ -47,7 +48,7 @@ enum Outcome {
 }
 
 /// The cheap and the likely to fail stand first. What the tests load is built before them.
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     step("set-up", true, |workspace| setup::run(workspace).map(passed)),
     step("format", true, format),
     step("lints", true, host_lints),
@@ -65,9 +66,15 @@ const STEPS: [Step; 19] = [
     step("data of others", true, data_of_others),
     step("agreement with others", false, agreement_with_others),
     step("tests", true, tests),
+    step("demonstration", false, demonstration),
     step("requirements", true, |workspace| requirements::settle(workspace, Mode::Check).map(passed)),
     step("licences, bans and sources", false, licences),
 ];
+
+/// What the README shows first.
+fn demonstration(workspace: &Workspace) -> Result<Outcome> {
+    demo::run(workspace, &DemoArgs::small(workspace.target("demo"))).map(passed)
+}
 
 const fn step(name: &'static str, fast: bool, run: fn(&Workspace) -> Result<Outcome>) -> Step {
     Step { name, fast, run }
