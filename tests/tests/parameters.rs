@@ -110,8 +110,7 @@ fn the_output_format_is_ndjson_under_each_of_its_names() {
             assert!(text.lines().all(|line| parse(line)["resourceType"] == item["type"]));
         }
     }
-    // R5 knows a second pattern, which `_outputFormat` does not select; here there is the one.
-    requirement!(server, "BD-OUTF-01", "BD-OUTF-02", "BD-OUTF-03", "BD-OUTF-05", "ASY-07");
+    requirement!(server, "BD-OUTF-01", "BD-OUTF-02", "BD-OUTF-03", "BD-OUTF-05");
 }
 
 #[test]

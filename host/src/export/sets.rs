@@ -45,11 +45,14 @@ impl Sets {
             let kept = self.kept.iter().find(|(kept, _)| *kept == set).map(|(_, block)| Arc::clone(block));
             let block = match kept {
                 Some(block) => block,
-                None => making.make(&set, task.as_ref(), &made)?.into(),
+                None => {
+                    let block: Arc<[u8]> = making.make(&set, task.as_ref(), &made)?.into();
+                    if matches!(set, SetWanted::ValueSet(_) | SetWanted::Collected(Collection::Chained(_))) {
+                        self.kept.push((set.clone(), Arc::clone(&block)));
+                    }
+                    block
+                }
             };
-            if matches!(set, SetWanted::ValueSet(_) | SetWanted::Collected(Collection::Chained(_))) {
-                self.kept.push((set.clone(), Arc::clone(&block)));
-            }
             made.push((set, block));
         }
         Ok(made)
