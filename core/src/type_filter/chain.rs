@@ -58,7 +58,11 @@ impl<'d> Compiler<'_, 'd> {
         let query =
             Query { resource_type: target, criteria: vec![asked], ignored: Vec::new(), origin: Default::default() };
         let wanted = sets.chain(&query.to_string()).map_err(at_name)?;
-        Ok(Test { parameter, condition: Condition::Any(Alternatives::Chained(vec![wanted])) })
+        Ok(Test {
+            asked: criterion.to_string(),
+            parameter,
+            condition: Condition::Any(Alternatives::Chained(vec![wanted])),
+        })
     }
 
     /// Whether the name of a criterion without a value is one.

@@ -95,7 +95,7 @@ impl<'d> Compiler<'_, 'd> {
                 if is_negated { Condition::NoneOf(alternatives) } else { Condition::Any(alternatives) }
             }
         };
-        Ok(Test { parameter, condition })
+        Ok(Test { asked: criterion.to_string(), parameter, condition })
     }
 
     /// Whether there is such a criterion, whatever its value.

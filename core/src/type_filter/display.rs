@@ -11,7 +11,7 @@
 use std::fmt::{self, Write as _};
 
 use super::{
-    ast::{Link, ParameterName, Query, ValueText},
+    ast::{Criterion, Link, ParameterName, Query, ValueText},
     name::HAS_PREFIX,
     percent,
 };
@@ -46,6 +46,14 @@ struct GetValue<'q>(&'q Query);
 impl fmt::Display for GetValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(ComponentWriter(f), "{}", self.0)
+    }
+}
+
+/// One `name=value`, as it stands in its query.
+impl fmt::Display for Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=", self.name)?;
+        write_alternatives(f, &self.alternatives)
     }
 }
 

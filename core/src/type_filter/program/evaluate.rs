@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use super::{
     Condition,
-    of_type::{Criterion, Finder, Plan, QueryIndex, Source, TypeProgram},
+    of_type::{Criterion, Finder, QueryIndex, Source, TypeProgram},
 };
 use crate::{
     json::Element,
@@ -16,7 +16,7 @@ use crate::{
 /// How far the look at one resource has come. Kept from line to line for its memory.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// Of one query's criteria, which are met whatever comes.
+    /// Of the gates, which are met whatever comes.
     met: Vec<bool>,
     /// Of each source, how many root elements are still to come.
     awaited: Vec<usize>,
@@ -35,9 +35,7 @@ impl TypeProgram {
         progress.awaited.extend(self.sources.iter().map(|source| source.slots.len()));
         progress.met.clear();
         progress.candidates.clear();
-        if let Plan::One(gates) = &self.plan {
-            progress.met.resize(gates.len(), false);
-        }
+        progress.met.resize(self.plan.gates.len(), false);
     }
 
     /// Looks at a root element, the first of its name. Whether the resource may still pass.
@@ -59,30 +57,21 @@ impl TypeProgram {
             };
             *awaited = awaited.saturating_sub(1);
             let is_last = *awaited == 0;
-            match &self.plan {
-                Plan::Everything => true,
-                Plan::One(gates) => {
-                    let criteria = gates.get(source.gates.clone()).unwrap_or_default();
-                    let met = progress.met.get_mut(source.gates.clone()).unwrap_or_default();
-                    self.pass(source, criteria, met, (slot, element), is_last, known)
-                }
-                Plan::Several { indexes, unfiled, .. } => {
-                    self.find(source, *number, indexes, (slot, element), &mut progress.candidates, known);
-                    let may_find = |index: &QueryIndex| progress.awaited.get(index.source).is_none_or(|left| *left > 0);
-                    !unfiled.is_empty() || !progress.candidates.is_empty() || indexes.iter().any(may_find)
-                }
+            let criteria = self.plan.gates.get(source.gates.clone()).unwrap_or_default();
+            let met = progress.met.get_mut(source.gates.clone()).unwrap_or_default();
+            if !self.pass(source, criteria, met, (slot, element), is_last, known) {
+                return false;
             }
+            let Some(any) = &self.plan.any else { return true };
+            self.find(source, *number, &any.indexes, (slot, element), &mut progress.candidates, known);
+            let may_find = |index: &QueryIndex| progress.awaited.get(index.source).is_none_or(|left| *left > 0);
+            !any.unfiled.is_empty() || !progress.candidates.is_empty() || any.indexes.iter().any(may_find)
         })
     }
 
     /// Whether the resource passes whatever root elements are still to come.
     pub(crate) fn has_passed(&self, progress: &Progress) -> bool {
-        !progress.is_unanswered
-            && match self.plan {
-                Plan::Everything => true,
-                Plan::One(_) => progress.met.iter().all(|met| *met),
-                Plan::Several { .. } => false,
-            }
+        !progress.is_unanswered && self.plan.any.is_none() && progress.met.iter().all(|met| *met)
     }
 
     /// Whether the resource passes, now that all of its root elements have been looked at.
@@ -91,26 +80,22 @@ impl TypeProgram {
             return false;
         }
         let known = self.known(sets);
-        match &self.plan {
-            Plan::Everything => true,
-            Plan::One(gates) => gates.iter().zip(&progress.met).all(|(gate, met)| {
-                let source = self.sources.get(gate.source);
-                let is_late = source.is_some_and(|source| !source.is_by_root());
-                *met || if is_late {
-                    self.holds(gate, roots, &mut Values::default(), known)
-                } else {
-                    gate.holds_of_nothing()
-                }
-            }),
-            Plan::Several { queries, unfiled, .. } => {
-                let mut values = Values::default();
-                let mut numbers = progress.candidates.iter().chain(unfiled);
-                numbers.any(|number| {
-                    let query = queries.get(*number);
-                    query.is_some_and(|query| query.iter().all(|one| self.holds(one, roots, &mut values, known)))
-                })
+        let passes = self.plan.gates.iter().zip(&progress.met).all(|(gate, met)| {
+            let source = self.sources.get(gate.source);
+            let is_late = source.is_some_and(|source| !source.is_by_root());
+            *met || if is_late {
+                self.holds(gate, roots, &mut Values::default(), known)
+            } else {
+                gate.holds_of_nothing()
             }
-        }
+        });
+        let Some(any) = self.plan.any.as_ref().filter(|_| passes) else { return passes };
+        let mut values = Values::default();
+        let mut numbers = progress.candidates.iter().chain(&any.unfiled);
+        numbers.any(|number| {
+            let query = any.queries.get(*number);
+            query.is_some_and(|query| query.iter().all(|one| self.holds(one, roots, &mut values, known)))
+        })
     }
 
     fn known<'k>(&'k self, sets: &'k [Set<'k>]) -> Known<'k> {

@@ -2,6 +2,8 @@
 
 mod evaluate;
 mod of_type;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -38,6 +40,8 @@ pub struct Filter {
 
 /// One criterion.
 pub(super) struct Test<'d> {
+    /// As it was written. What was written alike asks the same.
+    pub(super) asked: String,
     pub(super) parameter: SearchParameter<'d>,
     pub(super) condition: Condition,
 }

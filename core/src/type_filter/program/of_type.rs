@@ -1,5 +1,6 @@
 //! The queries of one resource type, arranged so that their number hardly counts: each parameter is looked for once,
-//! queries that ask the same of one parameter become one, and the rest is found by what it asks most particularly.
+//! what all queries ask is asked once, queries that ask the same of one parameter become one, and the rest is found by
+//! what it asks most particularly.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +30,7 @@ pub(crate) struct TypeProgram {
 pub(super) struct Source {
     pub(super) finder: Finder,
     pub(super) slots: BTreeSet<Slot>,
-    /// Those tests of a single query that ask by it.
+    /// Those gates that ask by it.
     pub(super) gates: Range<usize>,
 }
 
@@ -38,25 +39,29 @@ pub(super) enum Finder {
     Composite(Composite),
 }
 
-/// How the criteria are combined.
-pub(super) enum Plan {
-    /// A query without criteria: everything passes.
-    Everything,
-    /// One query. Its tests are in the order of their sources.
-    One(Vec<Criterion>),
-    /// Several queries.
-    Several {
-        /// All queries, each without the criterion by which it is filed.
-        queries: Vec<Vec<Criterion>>,
-        /// By what most of them are found.
-        indexes: Vec<QueryIndex>,
-        /// Those that are found by nothing and so are tried each.
-        unfiled: Vec<usize>,
-    },
+/// How the criteria are combined. A query without criteria leaves nothing of either: everything passes.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// What every query asks, in the order of the sources.
+    pub(super) gates: Vec<Criterion>,
+    /// What one of them must ask besides.
+    pub(super) any: Option<AnyQuery>,
+}
+
+/// Several queries, each without what all of them ask.
+pub(super) struct AnyQuery {
+    /// All of them, each without the criterion by which it is filed.
+    pub(super) queries: Vec<Vec<Criterion>>,
+    /// By what most of them are found.
+    pub(super) indexes: Vec<QueryIndex>,
+    /// Those that are found by nothing and so are tried each.
+    pub(super) unfiled: Vec<usize>,
 }
 
 /// A criterion of one query.
 pub(super) struct Criterion {
+    /// The same for criteria that were written alike.
+    asked: usize,
     pub(super) source: usize,
     pub(super) condition: Condition,
 }
@@ -72,23 +77,19 @@ pub(super) struct QueryIndex {
 
 impl TypeProgram {
     pub(super) fn new(queries: Vec<Vec<Test<'_>>>, base_url: &str, names: &mut RootNames) -> Self {
-        let mut sources = Sources { names, by_code: BTreeMap::new(), sources: Vec::new() };
+        let mut sources = Sources { names, by_code: BTreeMap::new(), sources: Vec::new(), asked: BTreeMap::new() };
         let queries: Vec<Vec<Criterion>> =
             queries.into_iter().map(|tests| tests.into_iter().map(|test| sources.criterion(test)).collect()).collect();
         let mut sources = sources.sources;
         let wanted = queries.iter().flatten().flat_map(|criterion| criterion.condition.sets()).cloned().collect();
         let plan = Plan::new(queries, &sources);
-        let watching: Vec<usize> = match &plan {
-            Plan::Everything => Vec::new(),
-            Plan::One(gates) => {
-                for (source, number) in sources.iter_mut().zip(0..) {
-                    let from = gates.partition_point(|gate| gate.source < number);
-                    source.gates = from..gates.partition_point(|gate| gate.source <= number);
-                }
-                (0..sources.len()).filter(|number| sources.get(*number).is_some_and(Source::is_by_root)).collect()
-            }
-            Plan::Several { indexes, .. } => indexes.iter().map(|index| index.source).collect(),
-        };
+        for (source, number) in sources.iter_mut().zip(0..) {
+            let from = plan.gates.partition_point(|gate| gate.source < number);
+            source.gates = from..plan.gates.partition_point(|gate| gate.source <= number);
+        }
+        let is_gate = |number: &usize| sources.get(*number).is_some_and(|it| it.is_by_root() && !it.gates.is_empty());
+        let indexed = plan.any.iter().flat_map(|any| any.indexes.iter().map(|index| index.source));
+        let watching: BTreeSet<usize> = (0..sources.len()).filter(is_gate).chain(indexed).collect();
         let slots = sources.iter().flat_map(|source| &source.slots).map(|slot| slot.index() + 1).max().unwrap_or(0);
         let mut watchers = vec![Vec::new(); slots];
         for number in watching {
@@ -121,6 +122,7 @@ struct Sources<'n, 'd> {
     names: &'n mut RootNames,
     by_code: BTreeMap<&'d str, usize>,
     sources: Vec<Source>,
+    asked: BTreeMap<String, usize>,
 }
 
 impl<'d> Sources<'_, 'd> {
@@ -133,7 +135,9 @@ impl<'d> Sources<'_, 'd> {
             self.by_code.insert(code, self.sources.len() - 1);
             self.sources.len() - 1
         });
-        Criterion { source, condition: test.condition }
+        let next = self.asked.len();
+        let asked = *self.asked.entry(test.asked).or_insert(next);
+        Criterion { asked, source, condition: test.condition }
     }
 
     fn source(&mut self, parameter: &SearchParameter<'d>, condition: &Condition) -> Source {
@@ -157,17 +161,25 @@ impl<'d> Sources<'_, 'd> {
 impl Plan {
     fn new(queries: Vec<Vec<Criterion>>, sources: &[Source]) -> Self {
         if queries.iter().any(Vec::is_empty) {
-            return Self::Everything;
+            return Self::default();
         }
-        let mut queries = joined(queries);
-        if queries.len() > 1 {
-            return Self::filed(queries, sources);
+        let (mut gates, rests) = parted(queries);
+        let mut any = None;
+        // Whoever asks nothing but what all ask asks least: what meets another query meets that one too.
+        if !rests.iter().any(Vec::is_empty) {
+            let mut rests = joined(rests);
+            if rests.len() > 1 {
+                any = Some(AnyQuery::filed(rests, sources));
+            } else {
+                gates.extend(rests.pop().unwrap_or_default());
+            }
         }
-        let mut gates = queries.pop().unwrap_or_default();
         gates.sort_by_key(|gate| gate.source);
-        Self::One(gates)
+        Self { gates, any }
     }
+}
 
+impl AnyQuery {
     /// Files each query by that of its criteria which tells most queries apart.
     fn filed(mut queries: Vec<Vec<Criterion>>, sources: &[Source]) -> Self {
         let mut kinds: Vec<(Kind, BTreeSet<u64>)> = Vec::new();
@@ -198,7 +210,7 @@ impl Plan {
         let indexes = kinds.iter().zip(filed).filter_map(|((kind, _), (list, owners))| {
             Some(QueryIndex { source: kind.source, alternatives: Alternatives::joined(list)?, owners })
         });
-        Self::Several { indexes: indexes.collect(), queries, unfiled }
+        Self { indexes: indexes.collect(), queries, unfiled }
     }
 }
 
@@ -219,17 +231,31 @@ impl Kind {
     }
 }
 
+/// What all queries ask, and what each of them asks besides.
+fn parted(mut queries: Vec<Vec<Criterion>>) -> (Vec<Criterion>, Vec<Vec<Criterion>>) {
+    let Some((first, others)) = queries.split_first_mut() else { return Default::default() };
+    let asked_by = |query: &[Criterion]| query.iter().map(|criterion| criterion.asked).collect::<BTreeSet<_>>();
+    let mut common = asked_by(first);
+    for query in &*others {
+        common = &common & &asked_by(query);
+    }
+    let is_common = |criterion: &mut Criterion| common.contains(&criterion.asked);
+    let gates = first.extract_if(.., is_common).collect();
+    others.iter_mut().for_each(|query| query.retain_mut(|criterion| !is_common(criterion)));
+    (gates, queries)
+}
+
 /// Of queries that have one criterion each, and ask the same kind of thing by the same parameter, one.
 fn joined(queries: Vec<Vec<Criterion>>) -> Vec<Vec<Criterion>> {
     let mut rest = Vec::new();
-    let mut kinds: Vec<(Kind, Vec<Alternatives>)> = Vec::new();
+    let mut kinds: Vec<(Kind, usize, Vec<Alternatives>)> = Vec::new();
     for mut query in queries {
         match (query.pop(), query.is_empty()) {
-            (Some(Criterion { source, condition: Condition::Any(alternatives) }), true) => {
+            (Some(Criterion { asked, source, condition: Condition::Any(alternatives) }), true) => {
                 let kind = Kind { source, manner: alternatives.manner() };
-                match kinds.iter_mut().find(|(known, _)| *known == kind) {
-                    Some((_, list)) => list.push(alternatives),
-                    None => kinds.push((kind, vec![alternatives])),
+                match kinds.iter_mut().find(|(known, ..)| *known == kind) {
+                    Some((.., list)) => list.push(alternatives),
+                    None => kinds.push((kind, asked, vec![alternatives])),
                 }
             }
             (last, _) => {
@@ -238,9 +264,9 @@ fn joined(queries: Vec<Vec<Criterion>>) -> Vec<Vec<Criterion>> {
             }
         }
     }
-    let joined = kinds.into_iter().filter_map(|(kind, list)| {
+    let joined = kinds.into_iter().filter_map(|(kind, asked, list)| {
         let condition = Condition::Any(Alternatives::joined(list)?);
-        Some(vec![Criterion { source: kind.source, condition }])
+        Some(vec![Criterion { asked, source: kind.source, condition }])
     });
     rest.extend(joined);
     rest
