@@ -34,6 +34,9 @@ use pump::Pump;
 /// input, and to stderr how many
 /// lines were read and written, and which were reported: by file and line number, never by their text. Without FILE, or
 /// where FILE is -, it reads stdin.
+///
+/// Lines are read once. What takes a second reading is for `ehi export`: deletions, Provenance of listed patients, and
+/// Binary resources whose security context is another resource than a Patient.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Filter {
