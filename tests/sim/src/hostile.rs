@@ -33,6 +33,8 @@ pub(crate) struct Hostile {
     /// What it does wrong in this run, and of a thousand answers how many are spoilt.
     lies: Vec<Lie>,
     rate: u16,
+    /// The lie that this run is about: one that can be told of one kind of answer only, which a run may see once.
+    subject: Lie,
     files: Vec<ServedFile>,
     /// 202 so often, then the manifest.
     polls: Cell<u32>,
@@ -49,13 +51,13 @@ struct ServedFile {
 impl Hostile {
     fn new(world: &World) -> Self {
         // A few of them, so that a run gets far enough for most.
-        let some = world.rng(|rng| {
+        let (some, subject) = world.rng(|rng| {
             let mut all = Lie::ALL;
             rng.shuffle(&mut all);
-            // Manifests are sent once or twice only. Behind the first, which may be among the others already.
-            let of_manifests = all.into_iter().filter(|lie| lie.fits(answers::Kind::Status)).skip(11).take(3);
-            all[..rng.usize(4..9)].iter().copied().chain(of_manifests).collect()
+            let special: Vec<Lie> = all.into_iter().filter(|lie| lie.is_of_one_kind()).collect();
+            (all[..rng.usize(4..9)].to_vec(), special[rng.usize(..special.len())])
         });
+        let subject = if world.is_large() { Lie::MillionRows } else { subject };
         let lies = if world.is_large() { vec![Lie::MillionRows] } else { some };
         let files = (0..world.pick(1..5)).map(|n| {
             let (kind, section) = if n == 3 { ("OperationOutcome", "error") } else { ("Patient", "output") };
@@ -66,6 +68,7 @@ impl Hostile {
         Self {
             lies,
             rate: if world.is_large() { 1_000 } else { 800 },
+            subject,
             files: files.collect(),
             polls: Cell::new(u32::try_from(world.pick(0..4)).unwrap_or(0)),
             manifests: RefCell::default(),
@@ -101,12 +104,10 @@ impl Hostile {
     }
 
     fn pick(&self, world: &World, kind: answers::Kind) -> Option<Lie> {
-        let mut fit: Vec<Lie> = self.lies.iter().copied().filter(|lie| lie.fits(kind)).collect();
-        // A kick-off is answered once or twice only, and what is wrong there alone is otherwise met too seldom.
-        let own: Vec<Lie> = fit.iter().copied().filter(|lie| lie.is_of_kick_offs_alone()).collect();
-        if kind == answers::Kind::KickOff && !own.is_empty() && world.pick(0..2) == 0 {
-            fit = own;
+        if self.subject.fits(kind) && world.pick(0..2) == 0 {
+            return Some(self.subject);
         }
+        let fit: Vec<Lie> = self.lies.iter().copied().filter(|lie| lie.fits(kind)).collect();
         let at = usize::try_from(world.pick(0..i64::try_from(fit.len().max(1)).unwrap_or(1))).unwrap_or(0);
         fit.get(at).copied()
     }

@@ -179,4 +179,4 @@ pub(crate) const START: i64 = 1_767_225_600_000;
 const TAIL: usize = 60;
 
 /// Of so many seeds one has the bounds of real use.
-const LARGE_EVERY: u64 = 2_000;
+const LARGE_EVERY: u64 = 1_700;

@@ -31,9 +31,10 @@ macro_rules! lies {
                 kinds.is_empty() || kinds.contains(&kind)
             }
 
-            /// Whether nothing but a kick-off can be answered so.
-            pub(super) fn is_of_kick_offs_alone(self) -> bool {
-                match self { $(Self::$lie => matches!([$(Kind::$kind),*].as_slice(), [Kind::KickOff]),)* }
+            /// Whether answers of one kind alone can be spoilt so.
+            pub(super) fn is_of_one_kind(self) -> bool {
+                let kinds: &[Kind] = match self { $(Self::$lie => &[$(Kind::$kind),*],)* };
+                matches!(kinds, [_])
             }
         }
     };
