@@ -254,3 +254,6 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
     PRAGMA user_version = 2;
 ";
+
+#[cfg(test)]
+mod tests;
