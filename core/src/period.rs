@@ -31,6 +31,12 @@ impl Period {
         let lasts = self.end.as_deref().is_none_or(|end| last_instant(end).is_some_and(|end| end >= now));
         begun && lasts
     }
+
+    /// Whether it may have begun after that instant. One without a beginning did not; of a date that is less than exact
+    /// the last moment counts, in UTC.
+    pub(crate) fn may_begin_after(&self, instant: Timestamp) -> bool {
+        self.start.as_deref().and_then(last_instant).is_some_and(|start| start > instant)
+    }
 }
 
 /// The first instant of a FHIR dateTime of any precision; dates are read in UTC.
@@ -44,13 +50,14 @@ fn first_instant(text: &str) -> Option<Timestamp> {
     Timestamp::parse_instant(&padded).ok()
 }
 
-/// An instant within the last day of a FHIR dateTime of any precision.
+/// The last instant of a FHIR dateTime of any precision; dates are read in UTC.
 fn last_instant(text: &str) -> Option<Timestamp> {
+    let end_of = |date: String| Timestamp::parse_instant(&format!("{date}T23:59:59.999999999Z")).ok();
     match text.len() {
-        4 => Timestamp::parse_instant(&format!("{text}-12-31T23:59:59Z")).ok(),
+        4 => end_of(format!("{text}-12-31")),
         // The longest month that the calendar has for it.
-        7 => (28..=31).rev().find_map(|day| Timestamp::parse_instant(&format!("{text}-{day}T23:59:59Z")).ok()),
-        10 => Timestamp::parse_instant(&format!("{text}T23:59:59Z")).ok(),
+        7 => (28..=31).rev().find_map(|day| end_of(format!("{text}-{day}"))),
+        10 => end_of(text.to_owned()),
         _ => Timestamp::parse_instant(text).ok(),
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Definitions, Edition, ResourceType,
     elements::Elements,
-    endpoint::{EndpointConfig, Grant},
+    endpoint::{EndpointConfig, Grant, NewMembers},
     kick_off::{KickOff, Level, Operation},
     outcome::Issue,
     pass::{Collection, Pass, SetWanted},
@@ -56,6 +56,9 @@ pub struct ExportPlan {
     pub granted_filters: BTreeMap<ResourceType, BTreeSet<String>>,
     /// Only what changed after this instant (BD-SINCE-02).
     pub since: Option<Timestamp>,
+    /// Whether `since` does not hold for what is a new member's of the group (BD-SINCE-03).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_members_whole: bool,
     /// Only what changed before this instant (BD-UNTIL-02).
     #[serde(default)]
     pub until: Option<Timestamp>,
@@ -263,6 +266,7 @@ impl ExportPlan {
             chains,
             search_parameters: String::new(),
             since: kick_off.since,
+            new_members_whole: config.new_members == NewMembers::Whole,
             until: kick_off.until,
             undated_included: config.undated_included,
             transaction_time: None,
@@ -292,6 +296,13 @@ impl ExportPlan {
     /// The FHIR version whose resources are exported.
     pub fn definitions(&self) -> Definitions<'static> {
         Definitions::R4
+    }
+
+    /// The instant after which a membership makes a patient new: one of whom older data are exported too. Say it of each
+    /// when the population is made, see [`PopulationBuilder::push_new`](crate::population::PopulationBuilder::push_new).
+    /// `None` where `_since` holds for everybody.
+    pub fn new_after(&self) -> Option<Timestamp> {
+        self.since.filter(|_| self.new_members_whole && matches!(self.level, Level::Group(_)))
     }
 
     /// The passes that the export takes, the main one first.

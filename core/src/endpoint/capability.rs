@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Auth, Endpoint, EndpointConfig};
+use super::{Auth, Endpoint, EndpointConfig, NewMembers};
 use crate::{
     Edition,
     http::{FHIR_JSON, Response},
@@ -200,6 +200,10 @@ fn documentation(config: &EndpointConfig) -> String {
         }
     };
     let later = later_parameters(config);
+    let new_members = match config.new_members {
+        NewMembers::LikeOthers => "applies alike to new members",
+        NewMembers::Whole => "does not apply to the data of patients whose membership began after it, in the export",
+    };
     let undated = if config.undated_included { "is" } else { "is not" };
     format!(
         "Levels: system, Patient, Group, the patients of one practitioner, one patient. Parameters: _type, _since, _until, _elements, _outputFormat \
@@ -209,7 +213,7 @@ fn documentation(config: &EndpointConfig) -> String {
          profile filter. Files hold one resource type each and are split by number of resources and by bytes. At Patient \
          and Group level the Patient compartment decides; {supporting}, whatever their last update and whatever \
          _typeFilter says. Provenance of what is in the compartment is added from edition 2.0 on, unless _type leaves it \
-         out. _since applies alike to new members of a group. What has no meta.lastUpdated {undated} exported with _since \
+         out. _since {new_members} of a group. What has no meta.lastUpdated {undated} exported with _since \
          and _until.{}",
         unsupported(config)
     )

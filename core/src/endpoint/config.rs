@@ -60,6 +60,9 @@ pub struct EndpointConfig {
     /// Whether what is in the compartments of a listed and of an unlisted patient is exported (BD-PAT-06).
     #[serde(default)]
     pub export_shared: bool,
+    /// What `_since` means for patients who came to a group after it (BD-SINCE-03).
+    #[serde(default)]
+    pub new_members: NewMembers,
     /// Early polls after which an export is ended (BD-STAT-06); none means never.
     #[serde(default)]
     pub poll_strikes_max: Option<u32>,
@@ -163,6 +166,19 @@ pub enum Downloads {
     Scope,
 }
 
+/// What `_since` means for patients who came to a group after it, in the export of that group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum NewMembers {
+    /// What it means for all others.
+    #[default]
+    LikeOthers,
+    /// Nothing: their older resources are exported too. Who came when, the embedder says; `ehi serve` goes by
+    /// `Group.member.period.start`.
+    Whole,
+}
+
 /// How `$ehi-export` is offered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -214,6 +230,7 @@ impl EndpointConfig {
             retry_after_seconds: default_retry_after(),
             poll_interval_millis: default_poll_interval(),
             export_shared: false,
+            new_members: NewMembers::default(),
             poll_strikes_max: None,
             run_seconds: default_run(),
             separate_export_status: false,

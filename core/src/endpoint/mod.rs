@@ -27,7 +27,9 @@ use crate::{
     time::Timestamp,
 };
 
-pub use config::{AttachmentPolicy, Auth, ConfigError, Downloads, EhiConfig, EndpointConfig, VendorParameter};
+pub use config::{
+    AttachmentPolicy, Auth, ConfigError, Downloads, EhiConfig, EndpointConfig, NewMembers, VendorParameter,
+};
 pub use route::Route;
 pub(crate) use route::allow;
 pub use smart::SmartConfig;

@@ -1,6 +1,8 @@
 //! Collecting patient ids.
 
-use super::{BUCKET_BYTES, MAGIC, PATIENTS_MAX, PopulationError, after, bucket_count, first_bucket, word};
+use super::{
+    BUCKET_BYTES, MAGIC, NEW, PATIENTS_MAX, PopulationError, WORDS_BYTES, after, bucket_count, first_bucket, word,
+};
 use crate::{
     hash::{hash, tag},
     reference::is_id,
@@ -18,41 +20,46 @@ pub struct PopulationBuilder {
     ends: Vec<u32>,
     /// See [`Occupant`]; zero is empty. A power of two, at most three quarters full.
     buckets: Vec<u32>,
+    /// A bit for each of those who are new, in insertion order; as long as it takes for the last of them.
+    new: Vec<u8>,
 }
 
 /// Which id stands in a bucket, plus one; above that a few bits of its hash, so that the text of another is rarely
 /// touched.
 struct Occupant(u32);
 
+/// Where the search for an id ends.
+enum Bucket {
+    Free(usize),
+    /// By the id of that place.
+    Taken(usize),
+}
+
 impl PopulationBuilder {
     /// Adds one patient. Adding twice is the same as once.
     pub fn push(&mut self, id: &str) -> Result<(), PopulationError> {
-        if !is_id(id) {
-            return Err(PopulationError::MalformedId);
-        }
-        if (self.ends.len() + 1) * 4 > self.buckets.len() * 3 {
-            self.grow();
-        }
-        let hash = hash(id.as_bytes());
-        let Some(free) = self.free_bucket(hash, |place| self.id(place) == Some(id.as_bytes())) else { return Ok(()) };
-        if self.ends.len() >= PATIENTS_MAX {
-            return Err(PopulationError::TooMany);
-        }
-        self.occupy(free, Occupant::new(self.ends.len(), hash));
-        self.block.resize(self.block.len().max(HEAD_BYTES), 0);
-        self.block.extend_from_slice(id.as_bytes());
-        self.ends.push(narrow(self.block.len() - HEAD_BYTES));
-        Ok(())
+        self.add(id, false)
+    }
+
+    /// Adds one patient as new: one who came to the group after the instant that [`ExportPlan::new_after`] says. Whoever is
+    /// added in the other way too was there before, and is not new.
+    ///
+    /// [`ExportPlan::new_after`]: crate::plan::ExportPlan::new_after
+    pub fn push_new(&mut self, id: &str) -> Result<(), PopulationError> {
+        self.add(id, true)
     }
 
     /// The block.
     pub fn seal(self) -> Vec<u8> {
-        let Self { mut block, ends, buckets } = self;
+        let Self { mut block, ends, buckets, new } = self;
         drop(buckets);
         let (count, buckets) = (ends.len(), bucket_count(ends.len()));
+        let new_count: u32 = new.iter().map(|bits| bits.count_ones()).sum();
         block.reserve_exact((count + 1) * 4 + buckets * BUCKET_BYTES + HEAD_BYTES);
         block.resize(block.len().max(HEAD_BYTES), 0);
-        let head: Vec<u8> = [MAGIC.as_slice(), &narrow(count).to_le_bytes(), &narrow(buckets).to_le_bytes()].concat();
+        let head: Vec<u8> =
+            [narrow(count), narrow(buckets), new_count].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let head = MAGIC.iter().copied().chain(head);
         block.iter_mut().zip(head).for_each(|(byte, known)| *byte = known);
         let offsets_from = block.len();
         block.extend_from_slice(&0_u32.to_le_bytes());
@@ -62,22 +69,55 @@ impl PopulationBuilder {
         block.resize(buckets_from + buckets * BUCKET_BYTES, 0);
         let (known, buckets) = block.split_at_mut(buckets_from);
         let (text, offsets) = known.split_at_mut(offsets_from);
-        file_all(buckets.as_chunks_mut().0, offsets, text.get(HEAD_BYTES..).unwrap_or_default(), count);
+        file_all(buckets.as_chunks_mut().0, offsets, text.get(HEAD_BYTES..).unwrap_or_default(), &new);
         block.shrink_to_fit();
         block
     }
 
-    /// The first empty bucket for a hash; `None` if an id is met before it that `is_it`.
-    fn free_bucket(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+    fn add(&mut self, id: &str, is_new: bool) -> Result<(), PopulationError> {
+        if !is_id(id) {
+            return Err(PopulationError::MalformedId);
+        }
+        if (self.ends.len() + 1) * 4 > self.buckets.len() * 3 {
+            self.grow();
+        }
+        let hash = hash(id.as_bytes());
+        let free = match self.bucket(hash, |place| self.id(place) == Some(id.as_bytes())) {
+            Bucket::Free(free) => free,
+            Bucket::Taken(place) => {
+                if !is_new {
+                    self.new.get_mut(place / 8).into_iter().for_each(|bits| *bits &= !(1 << (place % 8)));
+                }
+                return Ok(());
+            }
+        };
+        let place = self.ends.len();
+        if place >= PATIENTS_MAX {
+            return Err(PopulationError::TooMany);
+        }
+        if is_new {
+            self.new.resize(place / 8 + 1, 0);
+            self.new.last_mut().into_iter().for_each(|bits| *bits |= 1 << (place % 8));
+        }
+        self.occupy(free, Occupant::new(place, hash));
+        self.block.resize(self.block.len().max(HEAD_BYTES), 0);
+        self.block.extend_from_slice(id.as_bytes());
+        self.ends.push(narrow(self.block.len() - HEAD_BYTES));
+        Ok(())
+    }
+
+    /// The first empty bucket for a hash, or what is met before it that `is_it`.
+    fn bucket(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Bucket {
         let mask = self.buckets.len().wrapping_sub(1);
         let mut bucket = first_place(hash) & mask;
+        // INVARIANT: a quarter of the buckets is empty.
         loop {
-            let occupant = Occupant(*self.buckets.get(bucket)?);
-            let Some(place) = occupant.place() else { return Some(bucket) };
-            if occupant.may_have(hash) && is_it(place) {
-                return None;
+            let occupant = Occupant(self.buckets.get(bucket).copied().unwrap_or_default());
+            match occupant.place() {
+                None => return Bucket::Free(bucket),
+                Some(place) if occupant.may_have(hash) && is_it(place) => return Bucket::Taken(place),
+                Some(_) => bucket = (bucket + 1) & mask,
             }
-            bucket = (bucket + 1) & mask;
         }
     }
 
@@ -99,7 +139,7 @@ impl PopulationBuilder {
         for place in 0..self.ends.len() {
             let Some(hash) = self.id(place).map(hash) else { continue };
             // No two ids are the same.
-            if let Some(free) = self.free_bucket(hash, |_| false) {
+            if let Bucket::Free(free) = self.bucket(hash, |_| false) {
                 self.occupy(free, Occupant::new(place, hash));
             }
         }
@@ -126,13 +166,16 @@ impl Occupant {
 }
 
 /// Fills the empty buckets of a block.
-fn file_all(buckets: &mut [[u8; BUCKET_BYTES]], offsets: &[u8], text: &[u8], count: usize) {
+fn file_all(buckets: &mut [[u8; BUCKET_BYTES]], offsets: &[u8], text: &[u8], new: &[u8]) {
     let bucket_count = buckets.len();
-    for place in 0..count {
-        let bounds = word(offsets, place).zip(word(offsets, place + 1));
-        let Some(id) = bounds.and_then(|(from, to)| text.get(from..to)) else { continue };
+    let mut place = 0;
+    while let Some((from, to)) = word(offsets, place).zip(word(offsets, place + 1)) {
+        let Some(id) = text.get(from..to) else { break };
+        let is_new = new.get(place / 8).is_some_and(|bits| bits & 1 << (place % 8) != 0);
+        place += 1;
         let hash = hash(id);
-        let filed = u64::from(tag(hash)) | u64::from(narrow(place + 1)) << 32;
+        let occupant = narrow(place) | if is_new { NEW } else { 0 };
+        let filed = u64::from(tag(hash)) | u64::from(occupant) << 32;
         let mut at = first_bucket(hash, bucket_count);
         while let Some(bucket) = buckets.get_mut(at) {
             if *bucket == [0; BUCKET_BYTES] {
@@ -154,8 +197,8 @@ fn narrow(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// Magic, count, number of buckets.
-const HEAD_BYTES: usize = MAGIC.len() + 8;
+/// Magic, count, number of buckets, and of those who are new.
+const HEAD_BYTES: usize = MAGIC.len() + WORDS_BYTES;
 
 /// The bits of an occupant that say which id it is: enough for `PATIENTS_MAX`.
 const PLACE_MASK: u32 = (1 << 26) - 1;

@@ -10,13 +10,15 @@ pub use builder::PopulationBuilder;
 
 /// A set of patient ids as one block of position-independent bytes: it can be stored, mapped, or sent as it is.
 ///
-/// Layout (little endian): magic `EHIP0002`; `count: u32`; `buckets: u32`; the ids in the order in which they were
-/// added, without separators; `count + 1` offsets (`u32`) into that text; the buckets. A bucket is the low half of an id's
-/// hash (`u32`) and its place in that order plus one (`u32`), or zero if it is empty. An id stands in the first free
-/// bucket from where the high half of its hash points. Membership is by comparison of ids, never by hash alone.
+/// Layout (little endian): magic `EHIP0003`; `count: u32`; `buckets: u32`; `new: u32`; the ids in the order in which they
+/// were added, without separators; `count + 1` offsets (`u32`) into that text; the buckets. A bucket is the low half of an
+/// id's hash (`u32`) and its place in that order plus one (`u32`), or zero if it is empty; the highest bit says that the
+/// patient is new, and `new` how many are. An id stands in the first free bucket from where the high half of its hash
+/// points. Membership is by comparison of ids, never by hash alone.
 #[derive(Clone)]
 pub struct Population<'p> {
     count: usize,
+    new: usize,
     offsets: Cow<'p, [u8]>,
     buckets: Cow<'p, [u8]>,
     text: Cow<'p, [u8]>,
@@ -29,18 +31,19 @@ impl<'p> Population<'p> {
     }
 
     fn cut(block: &'p [u8]) -> Option<Self> {
-        let (head, rest) = block.strip_prefix(MAGIC)?.split_at_checked(8)?;
-        let (count, buckets) = (word(head, 0)?, word(head, 1)?);
+        let (head, rest) = block.strip_prefix(MAGIC)?.split_at_checked(WORDS_BYTES)?;
+        let (count, buckets, new) = (word(head, 0)?, word(head, 1)?, word(head, 2)?);
         let (rest, buckets) = split_end(rest, buckets.checked_mul(BUCKET_BYTES)?)?;
         let (text, offsets) = split_end(rest, count.checked_add(1)?.checked_mul(4)?)?;
         let borrowed = Cow::Borrowed;
-        Some(Self { count, offsets: borrowed(offsets), buckets: borrowed(buckets), text: borrowed(text) })
+        Some(Self { count, new, offsets: borrowed(offsets), buckets: borrowed(buckets), text: borrowed(text) })
     }
 
     /// The same, owning its bytes.
     pub fn into_owned(self) -> Population<'static> {
         Population {
             count: self.count,
+            new: self.new,
             offsets: Cow::Owned(self.offsets.into_owned()),
             buckets: Cow::Owned(self.buckets.into_owned()),
             text: Cow::Owned(self.text.into_owned()),
@@ -50,7 +53,13 @@ impl<'p> Population<'p> {
     /// A block of those of these patients who are listed here too. What is no id is listed nowhere.
     pub fn narrowed<'i>(&self, ids: impl IntoIterator<Item = &'i str>) -> Result<Vec<u8>, PopulationError> {
         let mut both = PopulationBuilder::default();
-        ids.into_iter().filter(|id| self.contains(id)).try_for_each(|id| both.push(id))?;
+        for id in ids {
+            match self.find(id) {
+                Some(Listed { is_new: true }) => both.push_new(id)?,
+                Some(Listed { is_new: false }) => both.push(id)?,
+                None => {}
+            }
+        }
         Ok(both.seal())
     }
 
@@ -66,20 +75,30 @@ impl<'p> Population<'p> {
 
     /// Whether that patient is listed.
     pub fn contains(&self, id: &str) -> bool {
-        self.place(id.as_bytes()).is_some()
+        self.find(id).is_some()
     }
 
-    /// Where in the order of ids one stands.
-    fn place(&self, id: &[u8]) -> Option<usize> {
+    /// What is known of a patient, if listed.
+    pub fn find(&self, id: &str) -> Option<Listed> {
+        self.place(id.as_bytes()).map(|(_, listed)| listed)
+    }
+
+    /// Whether anybody is new.
+    pub fn has_new(&self) -> bool {
+        self.new > 0
+    }
+
+    /// Where in the order of ids one stands, and as what.
+    fn place(&self, id: &[u8]) -> Option<(usize, Listed)> {
         let (buckets, _) = self.buckets.as_chunks::<BUCKET_BYTES>();
         let hash = hash(id);
         let mut bucket = first_bucket(hash, buckets.len());
         for _ in 0..buckets.len() {
             // The tag is compared before the text is touched: the text is in memory, and far away.
             let (tag_found, occupant) = unpack(buckets.get(bucket)?);
-            let place = usize::try_from(occupant.checked_sub(1)?).ok()?;
+            let place = usize::try_from((occupant & !NEW).checked_sub(1)?).ok()?;
             if tag_found == tag(hash) && self.id(place) == Some(id) {
-                return Some(place);
+                return Some((place, Listed { is_new: occupant & NEW != 0 }));
             }
             bucket = after(bucket, buckets.len());
         }
@@ -91,15 +110,30 @@ impl<'p> Population<'p> {
     }
 
     /// A damaged block must not read as another population that happens to work: the ids fill the text, each is found
-    /// where it stands, so no two are the same, and no bucket leads anywhere else.
+    /// where it stands, so no two are the same, no bucket leads anywhere else, and as many are new as there should be.
     fn is_sound(&self) -> bool {
         let ends = [(0, 0), (self.count, self.text.len())];
         let is_whole = ends.iter().all(|(place, offset)| word(&self.offsets, *place) == Some(*offset));
         let (buckets, _) = self.buckets.as_chunks::<BUCKET_BYTES>();
         let occupied = buckets.iter().filter(|bucket| **bucket != [0; BUCKET_BYTES]).count();
-        let is_found = |place| self.id(place).is_some_and(|id| is_id(id) && self.place(id) == Some(place));
-        is_whole && buckets.len() == bucket_count(self.count) && occupied == self.count && (0..self.count).all(is_found)
+        let new = buckets.iter().filter(|bucket| unpack(bucket).1 & NEW != 0).count();
+        let is_found = |place| {
+            let found = |id| self.place(id).is_some_and(|(found, _)| found == place);
+            self.id(place).is_some_and(|id| is_id(id) && found(id))
+        };
+        is_whole
+            && buckets.len() == bucket_count(self.count)
+            && (occupied, new) == (self.count, self.new)
+            && (0..self.count).all(is_found)
     }
+}
+
+/// What is known of a patient who is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Whether the patient came to the group after the instant that
+    /// [`ExportPlan::new_after`](crate::plan::ExportPlan::new_after) says.
+    pub is_new: bool,
 }
 
 /// Shows the size only.
@@ -166,7 +200,14 @@ fn after(bucket: usize, buckets: usize) -> usize {
     if bucket + 1 == buckets { 0 } else { bucket + 1 }
 }
 
-const MAGIC: &[u8; 8] = b"EHIP0002";
+const MAGIC: &[u8; 8] = b"EHIP0003";
+
+/// The numbers after the magic.
+const WORDS_BYTES: usize = 12;
+
+/// The bit of a bucket's place that says of a patient to be new.
+const NEW: u32 = 1 << 31;
+const _: () = assert!(PATIENTS_MAX < NEW as usize);
 
 const BUCKET_BYTES: usize = 8;
 
@@ -198,6 +239,28 @@ mod tests {
     }
 
     #[test]
+    fn who_was_there_before_is_not_new() {
+        let mut builder = PopulationBuilder::default();
+        for (id, is_new) in
+            [("a", true), ("b", false), ("c", true), ("b", true), ("c", false), ("d", true), ("a", true)]
+        {
+            if is_new { builder.push_new(id).unwrap() } else { builder.push(id).unwrap() }
+        }
+        assert_eq!(builder.push_new("a/b"), Err(PopulationError::MalformedId));
+        let block = builder.seal();
+        let population = Population::load(&block).unwrap();
+        let news = ["a", "b", "c", "d", "e"].map(|id| population.find(id).map(|listed| listed.is_new));
+        assert_eq!(news, [Some(true), Some(false), Some(false), Some(true), None]);
+        assert!(population.has_new() && population.len() == 4);
+        let narrowed = population.narrowed(["b", "d"]).unwrap();
+        let narrowed = Population::load(&narrowed).unwrap();
+        assert_eq!(narrowed.find("d"), Some(Listed { is_new: true }));
+        assert_eq!(narrowed.find("b"), Some(Listed { is_new: false }));
+        let nobody_new = population.narrowed(["b", "c"]).unwrap();
+        assert!(!Population::load(&nobody_new).unwrap().has_new());
+    }
+
+    #[test]
     fn narrowing_adds_nobody() {
         let block = block(["a", "b", "c"].map(String::from));
         let both = Population::load(&block).unwrap().narrowed(["c", "d", "a/b", "a", "c"]).unwrap();
@@ -212,9 +275,18 @@ mod tests {
         for size in 0..70 {
             let block = block((0..size).map(|i| format!("{i}-{}", "x".repeat(i % 62))));
             let population = Population::load(&block).unwrap();
-            assert_eq!(population.len(), size);
+            assert_eq!((population.len(), population.has_new()), (size, false));
+            let mut builder = PopulationBuilder::default();
+            for i in 0..size {
+                let id = format!("{i}-{}", "x".repeat(i % 62));
+                if i % 3 == 0 { builder.push_new(&id).unwrap() } else { builder.push(&id).unwrap() }
+            }
+            let with_new = builder.seal();
+            let with_new = Population::load(&with_new).unwrap();
             for i in 0..70 {
-                assert_eq!(population.contains(&format!("{i}-{}", "x".repeat(i % 62))), i < size, "{i} of {size}");
+                let id = format!("{i}-{}", "x".repeat(i % 62));
+                assert_eq!(population.contains(&id), i < size, "{i} of {size}");
+                assert_eq!(with_new.find(&id), (i < size).then_some(Listed { is_new: i % 3 == 0 }), "{i} of {size}");
             }
         }
     }
@@ -228,7 +300,10 @@ mod tests {
 
     #[test]
     fn damaged_blocks_are_refused() {
-        let whole = block(["a", "b", "c", "ab"].map(String::from));
+        let mut builder = PopulationBuilder::default();
+        ["a", "b", "c"].iter().try_for_each(|id| builder.push(id)).unwrap();
+        builder.push_new("ab").unwrap();
+        let whole = builder.seal();
         for cut in 0..whole.len() {
             assert!(Population::load(&whole[..cut]).is_err(), "cut at {cut}");
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     WriterError,
     limits::Validation,
+    newcomers::{Newcomers, of_new},
     select::{Selector, Verdict},
     walk::{objects, references, root_text, roots, texts},
 };
@@ -27,6 +28,8 @@ pub(super) struct Collector<'p> {
     supporting: Supporting,
     disclosure: Disclosure,
     base_url: String,
+    /// Whose own Provenance is exported however old it is.
+    newcomers: Option<Newcomers<'p>>,
     /// What was said of late, so that a set is not told the same thing for each line.
     recent: BTreeSet<String>,
 }
@@ -54,8 +57,11 @@ impl<'p> Collector<'p> {
                 return Err(WriterError::UnwantedSet);
             }
         };
+        // With a value, Provenance is not asked how old it is.
+        let by_time = collection == Collection::Subjects && plan.provenance == Provenance::Unasked;
         Ok(Self {
             collection,
+            newcomers: Newcomers::new(plan, population.as_ref().filter(|_| by_time)),
             selector: Selector::new(&asked, population, Validation::default())?,
             supporting: plan.supporting.clone(),
             disclosure: Disclosure::new(plan),
@@ -71,7 +77,12 @@ impl<'p> Collector<'p> {
         let own = format!("{resource_type}/{id}");
         match self.collection {
             Collection::Subjects if resource_type.as_str() == "Provenance" => {}
-            Collection::Subjects | Collection::Compartment | Collection::Chained(_) => found(&own),
+            Collection::Subjects | Collection::Compartment | Collection::Chained(_) => {
+                found(&own);
+                if self.newcomers.as_ref().is_some_and(|newcomers| newcomers.have(resource_type.as_str(), line)) {
+                    found(&of_new(&own));
+                }
+            }
             Collection::Supporting => self.look_for_references(line, found),
             Collection::SupportingOfSupporting => {
                 if has(sets, Collection::Supporting, &own) {
@@ -111,6 +122,8 @@ impl<'p> Collector<'p> {
 /// Judges the lines of the context pass.
 pub(super) struct Context {
     provenance: Option<Selector<'static>>,
+    /// Lets through Provenance of any age, for that of new members.
+    provenance_of_new: Option<Selector<'static>>,
     supporting: Option<Selector<'static>>,
     /// Lets through what refers to any patient.
     of_patients: Option<Selector<'static>>,
@@ -163,9 +176,12 @@ impl Context {
             }
             Provenance::Latest | Provenance::Relevant => provenance,
         };
+        let of_new = ExportPlan { since: None, ..provenance.clone() };
+        let has_new = plan.new_after().is_some() && plan.provenance == Provenance::Unasked;
         let others = of_types(plan, &supporting_types(plan));
         Ok(Self {
             provenance: selector(&provenance, wants(Collection::Subjects))?,
+            provenance_of_new: selector(&of_new, wants(Collection::Subjects) && has_new)?,
             supporting: selector(&others, supporting)?,
             of_patients: selector(
                 &ExportPlan { level: Level::AllPatients, patients_listed: false, ..others },
@@ -183,6 +199,10 @@ impl Context {
         if let Some(resource_type) = provenance {
             return self.is_provenance_of_ours(line, sets).then_some(resource_type);
         }
+        let of_new = self.provenance_of_new.as_ref().and_then(|selector| verdict(selector, line, sets));
+        if let Some(resource_type) = of_new {
+            return (self.is_of_new(line, sets) && self.is_provenance_of_ours(line, sets)).then_some(resource_type);
+        }
         let resource_type = verdict(self.supporting.as_ref()?, line, sets)?;
         let own = format!("{resource_type}/{}", root_text(line, "id")?);
         let referred_to =
@@ -190,6 +210,10 @@ impl Context {
         // What is in a patient's compartment is exported by the main pass, or belongs to someone else.
         let of_a_patient = || self.of_patients.as_ref().is_none_or(|selector| verdict(selector, line, sets).is_some());
         (referred_to && !of_a_patient()).then_some(resource_type)
+    }
+
+    fn is_of_new(&self, line: &[u8], sets: &[Set<'_>]) -> bool {
+        targets(line, &self.base_url).any(|target| has(sets, Collection::Subjects, &of_new(&target)))
     }
 
     /// Whether it tells of an exported resource, and of nobody who is not part of the export (BD-PAT-02).

@@ -10,6 +10,7 @@ mod digest;
 mod gzip;
 mod limits;
 mod links;
+mod newcomers;
 mod output;
 mod pen;
 mod report;
@@ -377,6 +378,8 @@ enum Work<'p> {
     Delete(Box<Deletions<'p>>, Box<ExportPlan>),
     Binaries {
         selector: Box<Selector<'static>>,
+        /// For what is a new member's.
+        of_new: Option<Box<Selector<'static>>>,
         binaries: Box<Binaries>,
         vetoes: Vetoes,
         pen: Pen,
@@ -425,6 +428,11 @@ impl<'p> Work<'p> {
             }
             Pass::Binaries => Self::Binaries {
                 selector: Box::new(Selector::new(&plan_of_binaries(plan), None, validation)?),
+                of_new: plan
+                    .new_after()
+                    .map(|_| Selector::new(&ExportPlan { since: None, ..plan_of_binaries(plan) }, None, validation))
+                    .transpose()?
+                    .map(Box::new),
                 binaries: Box::new(Binaries::new(plan, validation).ok_or(WriterError::UnwantedPass)?),
                 vetoes,
                 pen: Pen::of_company(plan)?,
@@ -463,7 +471,8 @@ impl<'p> Work<'p> {
                     settle(judged, text, desk, place, superseded, rules, pen);
                 }
             }
-            Self::Binaries { selector, binaries, vetoes, pen } => {
+            Self::Binaries { selector, of_new, binaries, vetoes, pen } => {
+                let selector = of_new.as_ref().filter(|_| binaries.is_of_new(text, sets)).unwrap_or(selector);
                 let judged = binaries.judge_found(selector, text, sets);
                 let desk = Desk { sets, shards, line_bytes_max };
                 settle(judged, text, desk, place, superseded, Rules { vetoes, blocks: None }, pen);

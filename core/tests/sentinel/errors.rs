@@ -70,7 +70,7 @@ fn values(sentinel: &mut Sentinel) {
     sentinel.error("set", &builder.push(format!("{MARK}\n").as_bytes()).unwrap_err());
     sentinel.logged("set", &builder);
     let line = json!({ "resourceType": "Group", "member": [{ "entity": { "reference": format!("Patient/{MARK}") } }] });
-    sentinel.logged("members", &group::members(line.to_string().as_bytes(), "", Timestamp::from_millis(0)));
+    sentinel.logged("members", &group::members(line.to_string().as_bytes(), "", Timestamp::from_millis(0), None));
     for body in [MARK, &marked, &json!({ "output": MARK }).to_string(), &json!({ "output": [MARK] }).to_string()] {
         let bounds = ManifestBounds { bytes_max: 1_000, rows_max: 10 };
         if let Err(error) = Manifest::read(body.as_bytes(), false, bounds) {

@@ -102,7 +102,7 @@ impl Exporter {
                 }
                 Need::Patients(ids) => facts.patients.extend(self.source.patients_among(ids)?),
                 Need::Members { group, patients } => {
-                    let block = self.source.members(group, clock::now())?;
+                    let block = self.source.members(group, clock::now(), None)?;
                     let members = Population::load(&block)?;
                     facts.members.extend(patients.iter().filter(|id| members.contains(id)).cloned());
                 }

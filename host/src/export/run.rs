@@ -152,10 +152,10 @@ fn population(
         PopulationWanted::Group(_) | PopulationWanted::Members { .. } | PopulationWanted::Practitioner(_) if !first => {
             return Ok(Some(runtime.block_on(exporter.files.population(job))?));
         }
-        PopulationWanted::Group(id) => exporter.source.members(id, clock::now())?,
+        PopulationWanted::Group(id) => exporter.source.members(id, clock::now(), new_after(exporter, job)?)?,
         PopulationWanted::Practitioner(id) => exporter.source.patients_of(id, clock::now())?,
         PopulationWanted::Members { group, patients } => {
-            let members = exporter.source.members(group, clock::now())?;
+            let members = exporter.source.members(group, clock::now(), new_after(exporter, job)?)?;
             Population::load(&members)?.narrowed(patients.iter().map(String::as_str))?
         }
     };
@@ -163,6 +163,12 @@ fn population(
         runtime.block_on(exporter.files.keep_population(job, made.clone()))?;
     }
     Ok(Some(made))
+}
+
+/// When a membership must have begun for its patient to be new.
+fn new_after(exporter: &Exporter, job: &str) -> Result<Option<Timestamp>> {
+    let loaded = exporter.store.load(job)?.context("the job is gone")?;
+    Ok(exporter.engines.instance()?.plan(&loaded.record)?.new_after())
 }
 
 /// A population of these patients.

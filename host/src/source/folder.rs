@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use ehi_core::{
     ResourceType, Sensitive, Timestamp,
-    group::{self, Member},
+    group::{self, Member, Membership},
     look_up::{Found, LookUp},
     population::{Population, PopulationBuilder},
     practitioner,
@@ -106,13 +106,19 @@ impl Folder {
         catalogue.has(resource_type, id)
     }
 
-    fn group(&self, catalogue: &Catalogue, id: &str, now: Timestamp) -> Result<Vec<Member>> {
+    fn group(
+        &self,
+        catalogue: &Catalogue,
+        id: &str,
+        now: Timestamp,
+        new_after: Option<Timestamp>,
+    ) -> Result<Vec<Membership>> {
         let Some(spot) = catalogue.find("Group", id, now)? else { return Ok(Vec::new()) };
         let mut line = Vec::new();
         let mut file = File::open(self.path.join(&spot.file)).with_context(|| cannot_read(&spot.file))?;
         file.seek(SeekFrom::Start(spot.offset))?;
         file.take(spot.length).read_to_end(&mut line)?;
-        group::members(line.trim_ascii(), &self.base_url, now)
+        group::members(line.trim_ascii(), &self.base_url, now, new_after)
             .ok_or_else(|| anyhow!("`{}`: a group that is asked for has members that cannot be read", spot.file))
     }
 }
@@ -190,21 +196,25 @@ impl Source for Folder {
         Ok(found)
     }
 
-    fn members(&self, group: &str, now: Timestamp) -> Result<Vec<u8>> {
+    fn members(&self, group: &str, now: Timestamp, new_after: Option<Timestamp>) -> Result<Vec<u8>> {
         let UpToDate { catalogue, .. } = self.up_to_date()?;
         let mut population = PopulationBuilder::default();
         let mut others = 0_usize;
-        let (mut seen, mut open) = (BTreeSet::from([group.to_owned()]), vec![group.to_owned()]);
-        while let Some(id) = open.pop() {
-            for member in self.group(&catalogue, &id, now)? {
-                match member {
-                    Member::Patient(patient) => population.push(&patient)?,
-                    Member::Group(inner) => {
-                        if seen.insert(inner.clone()) {
-                            open.push(inner);
-                        }
-                    }
-                    Member::Other => others += 1,
+        let (mut seen, mut open, mut open_as_new) = (BTreeSet::new(), vec![group.to_owned()], Vec::new());
+        loop {
+            // New members come last: of whoever is there by another way too, it is the older one that counts.
+            let next = open.pop().map(|id| (id, false)).or_else(|| open_as_new.pop().map(|id| (id, true)));
+            let Some((id, all_new)) = next else { break };
+            if !seen.insert(id.clone()) {
+                continue;
+            }
+            for Membership { member, is_new } in self.group(&catalogue, &id, now, new_after)? {
+                match (member, all_new || is_new) {
+                    (Member::Patient(patient), false) => population.push(&patient)?,
+                    (Member::Patient(patient), true) => population.push_new(&patient)?,
+                    (Member::Group(inner), false) => open.push(inner),
+                    (Member::Group(inner), true) => open_as_new.push(inner),
+                    (Member::Other, _) => others += 1,
                 }
             }
         }

@@ -11,6 +11,7 @@ use crate::{
     writer::{
         Validation, WriterError,
         context::{has, unrestricted, verdict},
+        newcomers::{Newcomers, of_new},
         pen::Pen,
         select::Selector,
         walk::root_text,
@@ -28,6 +29,7 @@ pub(in crate::writer) enum Finder<'p> {
         of_patients: Box<Selector<'p>>,
         /// Lets through everything, in an export of everything.
         of_everything: Option<Box<Selector<'static>>>,
+        newcomers: Option<Newcomers<'p>>,
     },
     Attachments {
         selector: Box<Selector<'p>>,
@@ -53,8 +55,9 @@ impl<'p> Finder<'p> {
                     (plan.level == Level::System).then(|| Selector::new(&all, None, Validation::default()));
                 let of_everything = of_everything.transpose()?.map(Box::new);
                 let level = if of_everything.is_some() { Level::AllPatients } else { plan.level.clone() };
+                let newcomers = Newcomers::new(plan, population.as_ref());
                 let of_patients = Selector::new(&ExportPlan { level, ..all }, population, Validation::default())?;
-                Self::ContextsFound { of_patients: Box::new(of_patients), of_everything }
+                Self::ContextsFound { of_patients: Box::new(of_patients), of_everything, newcomers }
             }
             Collection::Attachments => Self::Attachments {
                 selector: Box::new(Selector::new(&plan.of_main_pass(), population, Validation::default())?),
@@ -75,7 +78,7 @@ impl<'p> Finder<'p> {
                     found(&target);
                 }
             }
-            Self::ContextsFound { of_patients, of_everything } => {
+            Self::ContextsFound { of_patients, of_everything, newcomers } => {
                 let (Some(resource_type), Some(id)) = (root_text(line, "resourceType"), root_text(line, "id")) else {
                     return;
                 };
@@ -85,6 +88,9 @@ impl<'p> Finder<'p> {
                 }
                 if verdict(of_patients, line, sets).is_some() {
                     found(&own);
+                    if newcomers.as_ref().is_some_and(|newcomers| newcomers.have(&resource_type, line)) {
+                        found(&of_new(&own));
+                    }
                 } else if of_everything.as_ref().is_some_and(|selector| verdict(selector, line, sets).is_some()) {
                     found(&nobodys(&own));
                 }

@@ -23,6 +23,7 @@ use std::borrow::Cow;
 use super::{
     Validation,
     context::has,
+    newcomers::of_new,
     select::{Selector, Verdict},
     walk::{objects, root_text, roots, texts},
 };
@@ -137,6 +138,15 @@ impl Binaries {
             }
             _ => Judged::out(),
         }
+    }
+
+    /// Whether a line is a Binary whose security context was found to be a new member's.
+    pub(super) fn is_of_new(&self, line: &[u8], sets: &[Set<'_>]) -> bool {
+        is_binary(line)
+            && match self.security_context(line) {
+                SecurityContext::Resource(target) => has(sets, Collection::SecurityContextsFound, &of_new(&target)),
+                _ => false,
+            }
     }
 
     fn judge_document<'l>(

@@ -4,7 +4,7 @@ use super::{
     super::limits::Validation,
     Head, Selector, TypeRule, Verdict,
     patients::Belonging,
-    time::{When, last_updated},
+    time::{When, Whens, last_updated},
 };
 use crate::{
     json::{Element, Header, LineError, validate},
@@ -44,7 +44,7 @@ struct State<'s> {
     progress: Progress,
     belonging: Belonging,
     has_id: bool,
-    when: Option<When>,
+    when: Option<Whens>,
 }
 
 /// The root elements of a line.
@@ -232,20 +232,32 @@ impl Selector<'_> {
         } else if slot == self.head.meta {
             let strict = self.validation != Validation::Trust;
             let updated = last_updated(element, strict).ok_or(Stop::Odd)?;
-            let when = self.time.when(updated);
-            state.when = Some(when);
-            out_unless(when != When::Without)?;
+            state.when = Some(self.time.when(updated));
         }
         out_unless(self.patients.take(&rule.patients, slot, element, &mut state.belonging))?;
+        out_unless(self.may_be_in_time(rule, state))?;
         out_unless(
             rule.queries.as_ref().is_none_or(|queries| queries.take(slot, element, state.sets, &mut state.progress)),
         )
     }
 
+    /// Whether what is known of the last update lets a resource through, whosever it may still turn out to be.
+    fn may_be_in_time(&self, rule: &TypeRule, state: &State<'_>) -> bool {
+        state.when.is_none_or(|when| {
+            let may_be_new = !when.is_settled() && !self.knows_whether_new(rule, state);
+            may_be_new || when.of(state.belonging.has_new) != When::Without
+        })
+    }
+
+    /// Whether it is certain that a resource is a new patient's, or that it is not.
+    fn knows_whether_new(&self, rule: &TypeRule, state: &State<'_>) -> bool {
+        state.belonging.has_new || self.patients.has_seen_all(&rule.patients, &state.belonging)
+    }
+
     /// Whether all rules have said yes, whatever is still to come.
     fn has_passed(&self, rule: &TypeRule, state: &State<'_>) -> bool {
         state.has_id
-            && state.when.is_some()
+            && state.when.is_some_and(|when| when.is_settled() || self.knows_whether_new(rule, state))
             && self.patients.has_decided(&rule.patients, &state.belonging)
             && rule.queries.as_ref().is_none_or(|queries| queries.has_passed(&state.progress))
     }
@@ -256,19 +268,20 @@ impl Selector<'_> {
             return Err(Stop::Odd);
         }
         let when = *state.when.get_or_insert_with(|| self.time.when(None));
-        out_unless(when != When::Without)?;
+        out_unless(when.of(state.belonging.has_new) != When::Without)?;
         out_unless(self.patients.belongs(&rule.patients, &state.belonging))?;
         out_unless(rule.queries.as_ref().is_none_or(|queries| queries.finish(roots, state.sets, &mut state.progress)))
     }
 
     /// What is said of a resource that all rules let through.
     fn verdict<'s>(&self, rule: &'s TypeRule, state: &State<'_>) -> Result<Verdict<'s>, Stop> {
-        match state.when {
+        match state.when.map(|when| when.of(state.belonging.has_new)) {
             Some(When::Later) => Ok(Verdict::Later),
             Some(When::Unreadable) if self.time.takes_undated() => Ok(Verdict::InUndated(&rule.resource_type)),
             // Neither exported nor dropped unseen.
             Some(When::Unreadable) => Err(Stop::Problem(LineError::WrongShape("meta.lastUpdated"))),
-            Some(When::Within | When::Without) | None => Ok(Verdict::In(&rule.resource_type)),
+            Some(When::Without) => Err(Stop::Out),
+            Some(When::Within) | None => Ok(Verdict::In(&rule.resource_type)),
         }
     }
 

@@ -79,7 +79,7 @@ impl<'p> Selector<'p> {
         validation: Validation,
     ) -> Result<Self, WriterError> {
         let patients = Patients::new(plan, population)?;
-        let time = TimeRule::new(plan)?;
+        let time = TimeRule::new(plan, patients.has_new())?;
         let (mut names, mut queries) = queries(plan, time.transaction_time)?;
         let head = Head { resource_type: names.slot("resourceType"), id: names.slot("id"), meta: names.slot("meta") };
         let definitions = plan.definitions();

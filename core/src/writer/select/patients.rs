@@ -11,7 +11,7 @@ use crate::{
     json::Element,
     kick_off::Level,
     plan::ExportPlan,
-    population::Population,
+    population::{Listed, Population},
     reference::local_id,
     search::{RootNames, Slot},
 };
@@ -45,6 +45,8 @@ pub(super) enum PatientRule {
 pub(super) struct Belonging {
     has_listed: bool,
     has_unlisted: bool,
+    /// Whether one of those listed is new.
+    pub(super) has_new: bool,
     /// How many root elements have been looked at.
     seen: usize,
 }
@@ -63,10 +65,12 @@ impl<'p> Patients<'p> {
 
     /// Whether that patient is part of the export.
     pub(super) fn lists(&self, id: &str) -> bool {
-        match &self.who {
-            Who::Whatever | Who::All => true,
-            Who::Listed(population) => population.contains(id),
-        }
+        self.find(id).is_some()
+    }
+
+    /// Whether any patient is new.
+    pub(super) fn has_new(&self) -> bool {
+        matches!(&self.who, Who::Listed(population) if population.has_new())
     }
 
     /// Notes a resource's own id. Whether it may still belong.
@@ -91,13 +95,22 @@ impl<'p> Patients<'p> {
         self.may_belong(belonging)
     }
 
+    /// Whether nothing is still to come that says whose the resource is.
+    pub(super) fn has_seen_all(&self, rule: &PatientRule, belonging: &Belonging) -> bool {
+        match rule {
+            PatientRule::Free => true,
+            PatientRule::OwnId => belonging.has_listed || belonging.has_unlisted,
+            PatientRule::References(paths) => belonging.seen == paths.len(),
+        }
+    }
+
     /// Whether the resource belongs, whatever is still to come.
     pub(super) fn has_decided(&self, rule: &PatientRule, belonging: &Belonging) -> bool {
         match rule {
             PatientRule::Free => true,
             PatientRule::OwnId => belonging.has_listed,
-            PatientRule::References(paths) => {
-                let is_all = self.export_shared || matches!(self.who, Who::All) || belonging.seen == paths.len();
+            PatientRule::References(_) => {
+                let is_all = self.export_shared || matches!(self.who, Who::All) || self.has_seen_all(rule, belonging);
                 is_all && self.belongs(rule, belonging)
             }
         }
@@ -113,7 +126,20 @@ impl<'p> Patients<'p> {
     }
 
     fn note(&self, id: &str, belonging: &mut Belonging) {
-        if self.lists(id) { belonging.has_listed = true } else { belonging.has_unlisted = true }
+        match self.find(id) {
+            Some(Listed { is_new }) => {
+                belonging.has_listed = true;
+                belonging.has_new |= is_new;
+            }
+            None => belonging.has_unlisted = true,
+        }
+    }
+
+    fn find(&self, id: &str) -> Option<Listed> {
+        match &self.who {
+            Who::Whatever | Who::All => Some(Listed { is_new: false }),
+            Who::Listed(population) => population.find(id),
+        }
     }
 }
 

@@ -174,30 +174,73 @@ fn both_ends_of_time_are_exclusive() {
     assert_eq!(agreed(&plan(Level::System), &[], &line("2020")), Ok("in Basic".into()));
 }
 
+#[test]
+fn since_spares_new_members_where_the_deployment_says_so() {
+    let since = Some(instant("2020-01-01T00:00:00Z"));
+    let until = Some(instant("2023-01-01T00:00:00Z"));
+    let whole = ExportPlan { since, until, new_members_whole: true, ..plan(Level::Group("g".into())) };
+    let mut builder = PopulationBuilder::default();
+    builder.push("old").unwrap();
+    builder.push_new("new").unwrap();
+    let block = builder.seal();
+    let verdicts = |plan: &ExportPlan, line: &str| {
+        MODES.map(|mode| {
+            let selector = Selector::new(plan, Some(Population::load(&block).unwrap()), mode).unwrap();
+            shown(selector.judge(line.as_bytes(), &[])).unwrap()
+        })
+    };
+    let observation = |updated: &str, patients: &[&str]| {
+        let performers: Vec<_> = patients.iter().map(|id| json!({"reference": format!("Patient/{id}")})).collect();
+        json!({"resourceType": "Observation", "id": "1", "meta": {"lastUpdated": updated}, "performer": performers})
+            .to_string()
+    };
+    let early = "2019-01-01T00:00:00Z";
+    for (line, expected) in [
+        (observation(early, &["old"]), "out"),
+        (observation(early, &["new"]), "in Observation"),
+        (observation(early, &["old", "new"]), "in Observation"),
+        (observation(early, &["new", "stranger"]), "out"),
+        (observation("2023-06-01T00:00:00Z", &["new"]), "out"),
+        (observation("2021-01-01T00:00:00Z", &["old"]), "in Observation"),
+        (json!({"meta": {"lastUpdated": early}, "id": "new", "resourceType": "Patient"}).to_string(), "in Patient"),
+        (json!({"meta": {"lastUpdated": early}, "id": "old", "resourceType": "Patient"}).to_string(), "out"),
+    ] {
+        assert_eq!(verdicts(&whole, &line), [(); 3].map(|()| expected.to_owned()), "{line}");
+    }
+    // Who is new counts only where the deployment says so, and there is a `_since`.
+    let alike = ExportPlan { new_members_whole: false, ..whole.clone() };
+    assert_eq!(verdicts(&alike, &observation(early, &["new"])), ["out", "out", "out"]);
+    assert_eq!((alike.new_after(), whole.new_after()), (None, since));
+    assert_eq!(ExportPlan { since: None, ..whole.clone() }.new_after(), None);
+    assert_eq!(ExportPlan { level: Level::Patient("new".into()), ..whole }.new_after(), None);
+}
+
 /// The same rules on a tree.
-fn expected(plan: &ExportPlan, listed: &[&str], resource: &Value) -> String {
+fn expected(plan: &ExportPlan, listed: &[&str], new: &[&str], resource: &Value) -> String {
     let text = |name: &str| resource[name].as_str().unwrap();
     let resource_type = text("resourceType");
     let updated = resource["meta"]["lastUpdated"].as_str().map(Timestamp::parse_instant);
-    let is_bounded = plan.since.is_some() || plan.until.is_some();
+    let is_listed = |id: &str| !matches!(plan.level, Level::Group(_)) || listed.contains(&id);
+    let mut patients = Vec::new();
+    for path in Definitions::R4.patient_paths(resource_type) {
+        follow(resource, &path.split('.').chain(["reference"]).collect::<Vec<_>>(), &mut patients);
+    }
+    let mut patients: Vec<_> = patients.iter().filter_map(|text| local_id(text, "Patient", BASE)).collect();
+    if resource_type == "Patient" {
+        patients = vec![text("id")];
+    }
+    let is_new = matches!(plan.level, Level::Group(_))
+        && plan.new_members_whole
+        && patients.iter().any(|id| listed.contains(id) && new.contains(id));
+    let since = plan.since.filter(|_| !is_new);
+    let is_bounded = since.is_some() || plan.until.is_some();
     let in_time = match &updated {
         None => !is_bounded || plan.undated_included,
         Some(Err(_)) => true,
-        Some(Ok(at)) => plan.since.is_none_or(|since| *at > since) && plan.until.is_none_or(|until| *at < until),
+        Some(Ok(at)) => since.is_none_or(|since| *at > since) && plan.until.is_none_or(|until| *at < until),
     };
-    let is_listed = |id: &str| !matches!(plan.level, Level::Group(_)) || listed.contains(&id);
-    let belongs = match (&plan.level, resource_type) {
-        (Level::System, _) => true,
-        (_, "Patient") => is_listed(text("id")),
-        _ => {
-            let mut found = Vec::new();
-            for path in Definitions::R4.patient_paths(resource_type) {
-                follow(resource, &path.split('.').chain(["reference"]).collect::<Vec<_>>(), &mut found);
-            }
-            let ids: Vec<_> = found.iter().filter_map(|text| local_id(text, "Patient", BASE)).collect();
-            ids.iter().any(|id| is_listed(id)) && (plan.export_shared || ids.iter().all(|id| is_listed(id)))
-        }
-    };
+    let belongs = plan.level == Level::System
+        || patients.iter().any(|id| is_listed(id)) && (plan.export_shared || patients.iter().all(|id| is_listed(id)));
     let sources: Vec<_> = plan.type_filters.iter().map(|query| TypeFilterSource::Post(query)).collect();
     let queries = type_filter::parse(&sources, Edition::Stu3, &Definitions::R4).unwrap();
     let context = FilterContext { base_url: BASE.into(), now: plan.transaction_time.unwrap() };
@@ -232,8 +275,8 @@ fn plans() -> impl Strategy<Value = ExportPlan> {
     let time = || prop::option::of(prop::sample::select(vec!["2020-01-01T00:00:00Z", "2022-06-01T00:00:00.5Z"]));
     let queries = prop::sample::subsequence(QUERIES.to_vec(), 0..4);
     let types = prop::option::of(prop::sample::subsequence(vec!["Patient", "Observation", "Encounter"], 1..3));
-    (level, time(), time(), any::<bool>(), any::<bool>(), queries, types).prop_map(
-        |(level, since, until, undated_included, export_shared, queries, types)| {
+    (level, time(), time(), any::<[bool; 3]>(), queries, types).prop_map(
+        |(level, since, until, [undated_included, export_shared, new_members_whole], queries, types)| {
             let of =
                 |names: Vec<&str>| names.into_iter().filter_map(|name| Definitions::R4.resource_type(name)).collect();
             ExportPlan {
@@ -241,6 +284,7 @@ fn plans() -> impl Strategy<Value = ExportPlan> {
                 until: until.map(instant),
                 undated_included,
                 export_shared,
+                new_members_whole,
                 type_filters: queries.into_iter().map(str::to_owned).collect(),
                 types: types.map_or(TypeSelection::All, |names| TypeSelection::Only(of(names))),
                 ..plan(level)
@@ -351,18 +395,20 @@ proptest! {
 
     #[test]
     fn all_modes_say_of_valid_lines_what_the_rules_say(
-        plan in plans(), listed in prop::sample::subsequence(vec!["a", "b", "c"], 0..3),
-        lines in prop::collection::vec(lines(), 1..12),
+        plan in plans(), listed in prop::sample::subsequence(vec!["a", "b", "c"], 0..=3),
+        new in prop::sample::subsequence(vec!["a", "b", "c"], 0..=3), lines in prop::collection::vec(lines(), 1..12),
     ) {
         let mut builder = PopulationBuilder::default();
-        listed.iter().for_each(|id| builder.push(id).unwrap());
+        for id in &listed {
+            if new.contains(id) { builder.push_new(id).unwrap() } else { builder.push(id).unwrap() }
+        }
         let block = builder.seal();
         for mode in MODES {
             let population = matches!(plan.level, Level::Group(_)).then(|| Population::load(&block).unwrap());
             let selector = Selector::new(&plan, population, mode).unwrap();
             for (resource, line) in &lines {
                 let said = shown(selector.judge(line.as_bytes(), &[])).unwrap_or_else(|_| "wrong".into());
-                prop_assert_eq!(said, expected(&plan, &listed, resource), "{:?} {} {:?}", mode, line, plan.type_filters);
+                prop_assert_eq!(said, expected(&plan, &listed, &new, resource), "{:?} {} {:?}", mode, line, plan.type_filters);
             }
         }
     }

@@ -90,6 +90,19 @@ fn of_a_group_the_binaries_of_its_patients_are_documents() {
 }
 
 #[test]
+fn the_binaries_of_a_new_member_are_exported_however_old() {
+    let data =
+        DATA.replace(r#""Binary","id":"of"#, r#""Binary","meta":{"lastUpdated":"2020-01-01T00:00:00Z"},"id":"of"#);
+    let since = Some(Timestamp::from_millis(1_600_000_000_000));
+    let alike = ExportPlan { since, undated_included: false, types: only(&["DocumentReference"]), ..group() };
+    let whole = ExportPlan { new_members_whole: true, ..alike.clone() };
+    assert!(export_of(&alike, "", &data).is_empty());
+    let expected =
+        ["DocumentReference/binary-mine", "DocumentReference/binary-ofreport", "DocumentReference/binary-unlinked"];
+    assert_eq!(export_of(&whole, "", &data), expected);
+}
+
+#[test]
 fn of_everything_what_is_nobodys_stays_a_binary() {
     let expected = [
         "Binary/device",

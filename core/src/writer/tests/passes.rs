@@ -42,7 +42,8 @@ fn export(plan: &ExportPlan, vetoes: &str) -> Vec<String> {
 
 pub(super) fn export_of(plan: &ExportPlan, vetoes: &str, data: &str) -> Vec<String> {
     let mut passes = plan.passes();
-    passes.retain(|pass| *pass != Pass::Attachments);
+    // The data are no tombstones.
+    passes.retain(|pass| !matches!(pass, Pass::Attachments | Pass::Deleted));
     let mut written: Vec<String> =
         passes.iter().flat_map(|pass| resources(&run_pass(plan, *pass, vetoes, data, &mut |_| {}))).collect();
     written.sort();
@@ -67,7 +68,11 @@ pub(super) fn run_pass(
     see: &mut dyn FnMut(&Output<'_>),
 ) -> Vec<u8> {
     let mut population = PopulationBuilder::default();
-    population.push("p1").unwrap();
+    if plan.new_members_whole {
+        population.push_new("p1").unwrap()
+    } else {
+        population.push("p1").unwrap()
+    }
     let population = population.seal();
     let population = plan.has_listed_patients().then(|| Population::load(&population).unwrap());
     let task = PartitionTask { pass, ..PartitionTask::default() };
@@ -151,6 +156,29 @@ fn relevant_provenance_is_that_of_what_is_exported() {
     let written = export(&relevant, "");
     assert!(written.contains(&"Provenance/v1b".to_owned()), "{written:?}");
     assert!(!written.contains(&"Provenance/v1".to_owned()), "{written:?}");
+}
+
+/// What goes with the data of a new member is as old as they are.
+#[test]
+fn what_goes_with_a_new_member_s_data_is_exported_however_old() {
+    let data = DATA
+        .replace(r#""id":"p1","#, r#""id":"p1","meta":{"lastUpdated":"2019-01-01T00:00:00Z"},"#)
+        .replace(r#""Provenance","id":"v"#, r#""Provenance","meta":{"lastUpdated":"2020-01-01T00:00:00Z"},"id":"v"#);
+    let since = Some(Timestamp::parse_instant("2022-01-01T00:00:00Z").unwrap());
+    let supporting = Supporting::All;
+    let alike = ExportPlan { supporting, since, undated_included: false, ..group() };
+    let whole = ExportPlan { new_members_whole: true, ..alike.clone() };
+    assert_eq!(export_of(&alike, "", &data), ["Observation/o1b"]);
+    let all = ExportPlan { since: None, ..whole.clone() };
+    assert_eq!(export_of(&whole, "", &data), export_of(&all, "", &data), "the only patient is new");
+    for provenance in [Provenance::Latest, Provenance::Relevant] {
+        let asked = |plan: &ExportPlan| export_of(&ExportPlan { provenance, ..plan.clone() }, "", &data);
+        assert_eq!(asked(&whole), asked(&all));
+        assert_eq!(asked(&alike), ["Observation/o1b", "Provenance/v1b"]);
+    }
+    let until = Some(Timestamp::parse_instant("2019-06-01T00:00:00Z").unwrap());
+    let ended = ExportPlan { until, supporting: Supporting::Off, ..whole };
+    assert_eq!(export_of(&ended, "", &data), ["Patient/p1"], "`_until` holds for everybody");
 }
 
 #[test]
