@@ -27,8 +27,14 @@ pub enum Member {
     /// Another group, by id, whose members are members of this one: new ones, if that group is a new member or they are of
     /// it.
     Group(String),
-    /// A Practitioner, Device or something else that is not exported at Group level yet, or a reference that names
-    /// nothing on this server.
+    /// A resource of one of [`RESOURCE_MEMBERS`], which is exported by itself (BD-KICK-19).
+    Resource {
+        /// Its type.
+        resource_type: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// What no group has as a member, or a reference that names nothing on this server: exported by nothing.
     Other,
 }
 
@@ -38,6 +44,7 @@ impl fmt::Debug for Member {
         f.write_str(match self {
             Self::Patient(_) => "Patient",
             Self::Group(_) => "Group",
+            Self::Resource { resource_type, .. } => resource_type,
             Self::Other => "Other",
         })
     }
@@ -99,10 +106,16 @@ impl GroupMember {
         } else if let Some(id) = local_id(reference, "Group", base_url) {
             Member::Group(id.to_owned())
         } else {
-            Member::Other
+            let own = |name| local_id(reference, name, base_url).map(|id| (name, id.to_owned()));
+            let resource = RESOURCE_MEMBERS.into_iter().find_map(own);
+            resource.map_or(Member::Other, |(resource_type, id)| Member::Resource { resource_type, id })
         }
     }
 }
+
+/// What a group may have as members beside patients and groups, by R4. The resource itself is exported, and nothing that
+/// belongs to it: a Device or a Practitioner has to do with patients whom nobody named.
+pub const RESOURCE_MEMBERS: [&str; 5] = ["Device", "Medication", "Practitioner", "PractitionerRole", "Substance"];
 
 #[cfg(test)]
 mod tests {
@@ -125,10 +138,24 @@ mod tests {
             {"entity":{"reference":"Patient/7"},"period":{"end":"some day"}},
             {"entity":{"reference":"Group/8"}},
             {"entity":{"reference":"Practitioner/9"}},
-            {"entity":{"identifier":{"value":"10"}}}]}"#;
+            {"entity":{"identifier":{"value":"10"}}},
+            {"entity":{"reference":"Device/11"},"inactive":true},
+            {"entity":{"reference":"Observation/12"}},
+            {"entity":{"reference":"https://other.example/fhir/Device/13"}},
+            {"entity":{"reference":"https://ehr.example/fhir/Device/14"}}]}"#;
         let patient = |id: &str| Member::Patient(id.to_owned());
-        let expected =
-            [patient("1"), patient("2"), patient("4"), Member::Group("8".to_owned()), Member::Other, Member::Other];
+        let resource = |resource_type, id: &str| Member::Resource { resource_type, id: id.to_owned() };
+        let expected = [
+            patient("1"),
+            patient("2"),
+            patient("4"),
+            Member::Group("8".to_owned()),
+            resource("Practitioner", "9"),
+            Member::Other,
+            Member::Other,
+            Member::Other,
+            resource("Device", "14"),
+        ];
         let members = members(group.as_bytes(), "https://ehr.example/fhir", now, None).unwrap();
         assert!(members.iter().all(|membership| !membership.is_new));
         assert_eq!(kinds(members), expected);

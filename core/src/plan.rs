@@ -418,6 +418,11 @@ impl ExportPlan {
         }
     }
 
+    /// Whether members of the group that are no patients are exported: they have no place in blocks of patients.
+    pub(crate) fn has_resource_members(&self) -> bool {
+        matches!(self.level, Level::Group(_)) && self.organize == Organize::ByType
+    }
+
     /// Whether a patient's Binary is exported. `_type` names what the files hold, so that it is DocumentReference which
     /// selects it. The rule came with 2.0.
     pub(crate) fn has_binary_documents(&self) -> bool {
@@ -483,6 +488,7 @@ impl ExportPlan {
             // BD-ORG-08 lets them be left out.
             (NOBODYS, !of_patients && self.organize == Organize::ByPatient),
             (BINARIES, of_patients && self.organize == Organize::ByPatient),
+            (MEMBERS, matches!(self.level, Level::Group(_)) && !self.has_resource_members()),
             (SUPPORTING, of_patients && !self.has_supporting()),
             (UNLISTED, self.has_supporting() && matches!(self.supporting, Supporting::Types(_))),
             (PROVENANCE, of_patients && !self.has_context_provenance()),
@@ -510,6 +516,7 @@ const SUPPORTING: &str = "resources outside the Patient compartment that exporte
 const UNLISTED: &str = "resources outside the Patient compartment of other types than this server adds to exports";
 const NOBODYS: &str = "resources that are in no patient's compartment, since the output is organized by patient";
 const BINARIES: &str = "Binary resources, since the output is organized by patient";
+const MEMBERS: &str = "members of the group that are not patients, since the output is organized by patient";
 const PROVENANCE: &str = "Provenance of exported resources other than Patient";
 const WITHHELD: &str = "resources with security labels that are withheld, or that a patient's consent does not release";
 const SHARED: &str = "resources that are also in the compartment of a patient who is not part of this export";

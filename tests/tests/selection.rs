@@ -4,7 +4,7 @@ use ehi_tests::{
     records::{folder, names, resource, set},
     requirement,
     server::Server,
-    tokens::settings,
+    tokens::{settings, tokens},
 };
 use serde_json::{Value, json};
 
@@ -72,4 +72,61 @@ fn who_joined_after_since_is_exported_whole_where_the_deployment_says_so() {
     let documentation = documentation["rest"][0]["documentation"].as_str().unwrap();
     assert!(documentation.contains("_since does not apply to the data of patients whose membership began after it"));
     requirement!(server, "BD-SINCE-03");
+}
+
+#[test]
+fn members_that_are_no_patients_are_exported_themselves() {
+    let reference = |reference: &str| json!({ "reference": reference });
+    let member = |of: &str| json!({ "entity": reference(of) });
+    let group = |id: &str, group_type: &str, members: &[&str]| {
+        let members: Vec<Value> = members.iter().map(|of| member(of)).collect();
+        resource("Group", id, json!({ "type": group_type, "actual": true, "member": members }))
+    };
+    let data = folder(&[(
+        "a.ndjson",
+        &[
+            resource("Patient", "p1", json!({ "generalPractitioner": [reference("Practitioner/d1")] })),
+            resource("Patient", "p2", json!({ "generalPractitioner": [reference("Practitioner/d1")] })),
+            resource("Practitioner", "d1", json!({ "meta": { "lastUpdated": "2020-01-01T00:00:00Z" } })),
+            resource("Practitioner", "d2", json!({})),
+            resource("Practitioner", "d3", json!({})),
+            resource("Device", "x", json!({ "patient": reference("Patient/p2") })),
+            resource("Device", "y", json!({})),
+            resource(
+                "Observation",
+                "of-x",
+                json!({ "subject": reference("Patient/p2"), "device": reference("Device/x") }),
+            ),
+            group("doctors", "practitioner", &["Practitioner/d1", "Practitioner/d2", "Practitioner/gone"]),
+            group("devices", "device", &["Device/x"]),
+            group("mixed", "person", &["Patient/p1", "Device/x", "Group/doctors"]),
+            group(
+                "odd",
+                "person",
+                &["Observation/of-x", "https://other.example/fhir/Practitioner/d3", "Practitioner/"],
+            ),
+        ],
+    )]);
+    let server = Server::start(data.path(), &[]);
+    for (group, expected) in
+        [("doctors", set(&["Practitioner/d1", "Practitioner/d2"])), ("devices", set(&["Device/x"])), ("odd", set(&[]))]
+    {
+        assert_eq!(names(&server.exported(&format!("Group/{group}/$export"))), expected, "{group}");
+    }
+    let mixed = set(&["Device/x", "Patient/p1", "Practitioner/d1", "Practitioner/d2"]);
+    let exported = names(&server.exported("Group/mixed/$export?_type=Patient,Observation,Practitioner,Device"));
+    assert_eq!(exported, mixed, "of p2 nothing, whose Device is a member");
+    let since = names(&server.exported("Group/doctors/$export?_since=2021-01-01T00:00:00Z"));
+    assert_eq!(since, set(&["Practitioner/d2"]));
+    // What is a member and is referred to is exported once.
+    let supporting = settings(&json!({ "supporting": "all" }));
+    let server = Server::start(data.path(), &["--config", supporting.path().to_str().unwrap()]);
+    assert_eq!(names(&server.exported("Group/mixed/$export?_type=Patient,Observation,Practitioner,Device")), mixed);
+
+    let granted = tokens(&[("groups", json!({ "scopes": ["system/Group.rs", "system/Device.rs"] }))]);
+    let server = Server::start_with_tokens(data.path(), granted.path(), None, &[]);
+    server.bear("groups");
+    let exported = names(&server.exported("Group/mixed/$export"));
+    assert!(exported.contains("Device/x") && !exported.iter().any(|name| name.starts_with("Practitioner/")));
+    requirement!(server, "BD-KICK-19");
 }

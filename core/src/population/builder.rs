@@ -1,7 +1,8 @@
 //! Collecting patient ids.
 
 use super::{
-    BUCKET_BYTES, MAGIC, NEW, PATIENTS_MAX, PopulationError, WORDS_BYTES, after, bucket_count, first_bucket, word,
+    BUCKET_BYTES, MAGIC, NEW, PATIENTS_MAX, PopulationError, WORDS_BYTES, after, bucket_count, first_bucket,
+    is_resource, word,
 };
 use crate::{
     hash::{hash, tag},
@@ -38,7 +39,7 @@ enum Bucket {
 impl PopulationBuilder {
     /// Adds one patient. Adding twice is the same as once.
     pub fn push(&mut self, id: &str) -> Result<(), PopulationError> {
-        self.add(id, false)
+        if is_id(id) { self.add(id, false) } else { Err(PopulationError::MalformedId) }
     }
 
     /// Adds one patient as new: one who came to the group after the instant that [`ExportPlan::new_after`] says. Whoever is
@@ -46,7 +47,14 @@ impl PopulationBuilder {
     ///
     /// [`ExportPlan::new_after`]: crate::plan::ExportPlan::new_after
     pub fn push_new(&mut self, id: &str) -> Result<(), PopulationError> {
-        self.add(id, true)
+        if is_id(id) { self.add(id, true) } else { Err(PopulationError::MalformedId) }
+    }
+
+    /// Adds a member of a group that is no patient: a resource of one of
+    /// [`RESOURCE_MEMBERS`](crate::group::RESOURCE_MEMBERS).
+    pub fn push_resource(&mut self, resource_type: &str, id: &str, is_new: bool) -> Result<(), PopulationError> {
+        let text = format!("{resource_type}/{id}");
+        if is_resource(&text) { self.add(&text, is_new) } else { Err(PopulationError::MalformedId) }
     }
 
     /// The block.
@@ -75,9 +83,6 @@ impl PopulationBuilder {
     }
 
     fn add(&mut self, id: &str, is_new: bool) -> Result<(), PopulationError> {
-        if !is_id(id) {
-            return Err(PopulationError::MalformedId);
-        }
         if (self.ends.len() + 1) * 4 > self.buckets.len() * 3 {
             self.grow();
         }

@@ -4,11 +4,16 @@ mod builder;
 
 use std::{borrow::Cow, fmt};
 
-use crate::hash::{hash, tag};
+use crate::{
+    group::RESOURCE_MEMBERS,
+    hash::{hash, tag},
+    reference::is_id,
+};
 
 pub use builder::PopulationBuilder;
 
-/// A set of patient ids as one block of position-independent bytes: it can be stored, mapped, or sent as it is.
+/// A set of patient ids as one block of position-independent bytes: it can be stored, mapped, or sent as it is. Members of a
+/// group that are no patients are listed as `Type/id`.
 ///
 /// Layout (little endian): magic `EHIP0003`; `count: u32`; `buckets: u32`; `new: u32`; the ids in the order in which they
 /// were added, without separators; `count + 1` offsets (`u32`) into that text; the buckets. A bucket is the low half of an
@@ -19,6 +24,7 @@ pub use builder::PopulationBuilder;
 pub struct Population<'p> {
     count: usize,
     new: usize,
+    has_resources: bool,
     offsets: Cow<'p, [u8]>,
     buckets: Cow<'p, [u8]>,
     text: Cow<'p, [u8]>,
@@ -36,7 +42,15 @@ impl<'p> Population<'p> {
         let (rest, buckets) = split_end(rest, buckets.checked_mul(BUCKET_BYTES)?)?;
         let (text, offsets) = split_end(rest, count.checked_add(1)?.checked_mul(4)?)?;
         let borrowed = Cow::Borrowed;
-        Some(Self { count, new, offsets: borrowed(offsets), buckets: borrowed(buckets), text: borrowed(text) })
+        let has_resources = memchr::memchr(b'/', text).is_some();
+        Some(Self {
+            count,
+            new,
+            has_resources,
+            offsets: borrowed(offsets),
+            buckets: borrowed(buckets),
+            text: borrowed(text),
+        })
     }
 
     /// The same, owning its bytes.
@@ -44,6 +58,7 @@ impl<'p> Population<'p> {
         Population {
             count: self.count,
             new: self.new,
+            has_resources: self.has_resources,
             offsets: Cow::Owned(self.offsets.into_owned()),
             buckets: Cow::Owned(self.buckets.into_owned()),
             text: Cow::Owned(self.text.into_owned()),
@@ -80,12 +95,26 @@ impl<'p> Population<'p> {
 
     /// What is known of a patient, if listed.
     pub fn find(&self, id: &str) -> Option<Listed> {
-        self.place(id.as_bytes()).map(|(_, listed)| listed)
+        (!self.has_resources || is_id(id)).then(|| self.listed(id)).flatten()
+    }
+
+    /// What is known of a resource that is a member of the group by itself, if listed.
+    pub fn find_resource(&self, resource_type: &str, id: &str) -> Option<Listed> {
+        self.has_resources.then(|| self.listed(&format!("{resource_type}/{id}"))).flatten()
+    }
+
+    /// Whether any member is no patient.
+    pub fn has_resources(&self) -> bool {
+        self.has_resources
     }
 
     /// Whether anybody is new.
     pub fn has_new(&self) -> bool {
         self.new > 0
+    }
+
+    fn listed(&self, text: &str) -> Option<Listed> {
+        self.place(text.as_bytes()).map(|(_, listed)| listed)
     }
 
     /// Where in the order of ids one stands, and as what.
@@ -119,7 +148,7 @@ impl<'p> Population<'p> {
         let new = buckets.iter().filter(|bucket| unpack(bucket).1 & NEW != 0).count();
         let is_found = |place| {
             let found = |id| self.place(id).is_some_and(|(found, _)| found == place);
-            self.id(place).is_some_and(|id| is_id(id) && found(id))
+            self.id(place).is_some_and(|id| is_listable(id) && found(id))
         };
         is_whole
             && buckets.len() == bucket_count(self.count)
@@ -167,8 +196,13 @@ impl fmt::Display for PopulationError {
 
 impl std::error::Error for PopulationError {}
 
-fn is_id(id: &[u8]) -> bool {
-    std::str::from_utf8(id).is_ok_and(crate::reference::is_id)
+fn is_listable(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| is_id(text) || is_resource(text))
+}
+
+/// Whether a text is `Type/id` of what a group may have as a member beside patients.
+fn is_resource(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(name, id)| RESOURCE_MEMBERS.contains(&name) && is_id(id))
 }
 
 /// The last so many bytes, and what comes before them.
@@ -211,7 +245,7 @@ const _: () = assert!(PATIENTS_MAX < NEW as usize);
 
 const BUCKET_BYTES: usize = 8;
 
-/// 64 bytes an id at most, so that text offsets stay below 2^32. Larger populations are split over partitions.
+/// 81 bytes each at most (`PractitionerRole/` and an id), so that text offsets stay below 2^32. Larger populations are split over partitions.
 const PATIENTS_MAX: usize = 50_000_000;
 
 #[cfg(test)]
@@ -261,6 +295,31 @@ mod tests {
     }
 
     #[test]
+    fn members_that_are_no_patients_are_listed_by_their_types() {
+        let mut builder = PopulationBuilder::default();
+        builder.push("a").unwrap();
+        builder.push_resource("Device", "a", true).unwrap();
+        builder.push_resource("Practitioner", "b", false).unwrap();
+        for (resource_type, id) in
+            [("Observation", "a"), ("Patient", "a"), ("Group", "a"), ("", "a"), ("Device", "a/b")]
+        {
+            assert_eq!(builder.push_resource(resource_type, id, false), Err(PopulationError::MalformedId));
+        }
+        assert_eq!(builder.push("Device/a"), Err(PopulationError::MalformedId));
+        let block = builder.seal();
+        let population = Population::load(&block).unwrap();
+        let found = |resource_type, id| population.find_resource(resource_type, id).map(|listed| listed.is_new);
+        assert_eq!(found("Device", "a"), Some(true));
+        assert_eq!(found("Practitioner", "b"), Some(false));
+        assert_eq!([found("Practitioner", "a"), found("Device", "b"), found("", "a")], [None; 3]);
+        assert!(population.contains("a") && !population.contains("b") && population.has_resources());
+        assert!(!population.contains("Device/a"));
+        let patients = population.narrowed(["a", "b", "Device/a"]).unwrap();
+        let patients = Population::load(&patients).unwrap();
+        assert!(patients.len() == 1 && patients.contains("a") && !patients.has_resources());
+    }
+
+    #[test]
     fn narrowing_adds_nobody() {
         let block = block(["a", "b", "c"].map(String::from));
         let both = Population::load(&block).unwrap().narrowed(["c", "d", "a/b", "a", "c"]).unwrap();
@@ -303,6 +362,7 @@ mod tests {
         let mut builder = PopulationBuilder::default();
         ["a", "b", "c"].iter().try_for_each(|id| builder.push(id)).unwrap();
         builder.push_new("ab").unwrap();
+        builder.push_resource("Device", "c", false).unwrap();
         let whole = builder.seal();
         for cut in 0..whole.len() {
             assert!(Population::load(&whole[..cut]).is_err(), "cut at {cut}");

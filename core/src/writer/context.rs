@@ -120,13 +120,15 @@ impl<'p> Collector<'p> {
 }
 
 /// Judges the lines of the context pass.
-pub(super) struct Context {
+pub(super) struct Context<'p> {
     provenance: Option<Selector<'static>>,
     /// Lets through Provenance of any age, for that of new members.
     provenance_of_new: Option<Selector<'static>>,
     supporting: Option<Selector<'static>>,
     /// Lets through what refers to any patient.
     of_patients: Option<Selector<'static>>,
+    /// Where members of the group are no patients: what the main pass lets through.
+    main: Option<Selector<'p>>,
     latest: bool,
     disclosure: Disclosure,
     base_url: String,
@@ -159,8 +161,8 @@ impl Disclosure {
     }
 }
 
-impl Context {
-    pub(super) fn new(plan: &ExportPlan) -> Result<Self, WriterError> {
+impl<'p> Context<'p> {
+    pub(super) fn new(plan: &ExportPlan, population: Option<Population<'p>>) -> Result<Self, WriterError> {
         let sets = plan.sets(Pass::Context);
         let wants = |collection| sets.contains(&SetWanted::Collected(collection));
         let supporting = wants(Collection::Supporting);
@@ -179,6 +181,10 @@ impl Context {
         let of_new = ExportPlan { since: None, ..provenance.clone() };
         let has_new = plan.new_after().is_some() && plan.provenance == Provenance::Unasked;
         let others = of_types(plan, &supporting_types(plan));
+        let has_resources = population.as_ref().is_some_and(Population::has_resources);
+        let main = (supporting && has_resources)
+            .then(|| Selector::new(&plan.of_main_pass(), population, Validation::default()))
+            .transpose()?;
         Ok(Self {
             provenance: selector(&provenance, wants(Collection::Subjects))?,
             provenance_of_new: selector(&of_new, wants(Collection::Subjects) && has_new)?,
@@ -187,6 +193,7 @@ impl Context {
                 &ExportPlan { level: Level::AllPatients, patients_listed: false, ..others },
                 supporting,
             )?,
+            main,
             latest: plan.provenance == Provenance::Latest,
             disclosure: Disclosure::new(plan),
             base_url: plan.base_url.clone(),
@@ -209,7 +216,8 @@ impl Context {
             has(sets, Collection::Supporting, &own) || has(sets, Collection::SupportingOfSupporting, &own);
         // What is in a patient's compartment is exported by the main pass, or belongs to someone else.
         let of_a_patient = || self.of_patients.as_ref().is_none_or(|selector| verdict(selector, line, sets).is_some());
-        (referred_to && !of_a_patient()).then_some(resource_type)
+        let by_itself = || self.main.as_ref().is_some_and(|selector| verdict(selector, line, sets).is_some());
+        (referred_to && !of_a_patient() && !by_itself()).then_some(resource_type)
     }
 
     fn is_of_new(&self, line: &[u8], sets: &[Set<'_>]) -> bool {

@@ -125,7 +125,7 @@ impl<'p> Deletions<'p> {
         }))
     }
 
-    /// The same rule as for what is there: the compartment of a listed patient, and of no other.
+    /// The same rule as for what is there: the compartment of a listed patient, and of no other, or a member itself.
     fn belongs(&self, resource_type: &str, id: &str, patients: &[Cow<'_, str>]) -> bool {
         let listed = |id: &str| match &self.patients {
             Patients::Whatever | Patients::Any => true,
@@ -136,6 +136,9 @@ impl<'p> Deletions<'p> {
         }
         if resource_type == "Patient" {
             return listed(id);
+        }
+        if matches!(&self.patients, Patients::Listed(listed) if listed.find_resource(resource_type, id).is_some()) {
+            return true;
         }
         let others = patients.iter().any(|patient| !listed(patient));
         patients.iter().any(|patient| listed(patient)) && (self.export_shared || !others)

@@ -371,7 +371,7 @@ enum Work<'p> {
     Collect(Box<Collector<'p>>, Vetoes),
     Find(Box<Finder<'p>>, Vetoes),
     Accompany {
-        context: Box<Context>,
+        context: Box<Context<'p>>,
         vetoes: Vetoes,
         pen: Pen,
     },
@@ -424,7 +424,8 @@ impl<'p> Work<'p> {
                 return Err(WriterError::PopulationMismatch);
             }
             Pass::Context => {
-                Self::Accompany { context: Box::new(Context::new(plan)?), vetoes, pen: Pen::of_company(plan)? }
+                let context = Box::new(Context::new(plan, population)?);
+                Self::Accompany { context, vetoes, pen: Pen::of_company(plan)? }
             }
             Pass::Binaries => Self::Binaries {
                 selector: Box::new(Selector::new(&plan_of_binaries(plan), None, validation)?),

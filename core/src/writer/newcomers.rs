@@ -1,6 +1,6 @@
 //! What is a new member's of the group, for the passes that judge without looking at patients (BD-SINCE-03).
 
-use super::compartment::patients;
+use super::{compartment::patients, walk::root_text};
 use crate::{Definitions, plan::ExportPlan, population::Population};
 
 /// Tells which resources are a new patient's.
@@ -18,10 +18,11 @@ impl<'p> Newcomers<'p> {
         Some(Self { population: population.clone(), definitions, base_url })
     }
 
-    /// Whether one of the patients in whose compartments a line's resource is, is new.
+    /// Whether one of the patients in whose compartments a line's resource is, is new, or it is a new member itself.
     pub(super) fn have(&self, resource_type: &str, line: &[u8]) -> bool {
         let patients = patients(line, resource_type, &self.definitions, &self.base_url);
-        patients.iter().any(|id| self.population.find(id).is_some_and(|listed| listed.is_new))
+        let own = root_text(line, "id").and_then(|id| self.population.find_resource(resource_type, &id));
+        patients.iter().filter_map(|id| self.population.find(id)).chain(own).any(|listed| listed.is_new)
     }
 }
 

@@ -214,12 +214,15 @@ impl Source for Folder {
                     (Member::Patient(patient), true) => population.push_new(&patient)?,
                     (Member::Group(inner), false) => open.push(inner),
                     (Member::Group(inner), true) => open_as_new.push(inner),
+                    (Member::Resource { resource_type, id }, is_new) => {
+                        population.push_resource(resource_type, &id, is_new)?;
+                    }
                     (Member::Other, _) => others += 1,
                 }
             }
         }
         if others > 0 {
-            tracing::warn!(others, "a group has members that are no patients of this server; they are not exported");
+            tracing::warn!(others, "a group has members that name nothing on this server; they are not exported");
         }
         Ok(population.seal())
     }

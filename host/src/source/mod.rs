@@ -39,8 +39,8 @@ pub trait Source: Send + Sync {
     /// The patients of that practitioner now, as a population block.
     fn patients_of(&self, practitioner: &str, now: Timestamp) -> Result<Vec<u8>>;
 
-    /// The patients who are members of that group now, as a population block; members of member groups too. Those who came
-    /// to it after an instant are new.
+    /// The patients and other resources that are members of that group now, as a population block; members of member groups
+    /// too. Those who came to it after an instant are new.
     fn members(&self, group: &str, now: Timestamp, new_after: Option<Timestamp>) -> Result<Vec<u8>>;
 
     /// The resources that a look-up asks for, as they are now. Where it asks about access, only those whose ids are among

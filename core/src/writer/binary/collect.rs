@@ -3,6 +3,7 @@
 use super::{SecurityContext, is_binary, nobodys, security_context};
 use crate::{
     Definitions, Edition,
+    group::RESOURCE_MEMBERS,
     kick_off::Level,
     pass::Collection,
     plan::ExportPlan,
@@ -83,7 +84,9 @@ impl<'p> Finder<'p> {
                     return;
                 };
                 let own = format!("{resource_type}/{id}");
-                if !has(sets, Collection::SecurityContexts, &own) {
+                // What a Practitioner or a Device governs is no part of the resource that a group has as a member.
+                let is_member = of_everything.is_none() && RESOURCE_MEMBERS.contains(&resource_type.as_ref());
+                if is_member || !has(sets, Collection::SecurityContexts, &own) {
                     return;
                 }
                 if verdict(of_patients, line, sets).is_some() {

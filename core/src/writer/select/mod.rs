@@ -88,7 +88,7 @@ impl<'p> Selector<'p> {
             .filter_map(|name| definitions.resource_type(name))
             .map(|resource_type| TypeRule {
                 selected: plan.types.has(resource_type.as_str()),
-                patients: PatientRule::new(plan, &resource_type, &mut names),
+                patients: PatientRule::new(plan, &patients, &resource_type, &mut names),
                 queries: queries.remove(&resource_type),
                 looks_at: Vec::new(),
                 resource_type,

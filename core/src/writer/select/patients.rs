@@ -1,6 +1,7 @@
 //! Whose data a resource is (BD-KICK-09).
 //!
-//! A Patient belongs by its own id alone; any other resource by its references to patients. One that refers to a listed
+//! A Patient belongs by its own id alone; any other resource by its references to patients, unless it is itself a member of
+//! the group (BD-KICK-19). One that refers to a listed
 //! and to an unlisted patient is in the unlisted one's compartment too, and is withheld unless the deployment says
 //! otherwise (BD-PAT-02, BD-PAT-06). That is said in the manifest for every such export alike, not of the single line:
 //! it would tell of the other.
@@ -8,6 +9,7 @@
 use super::super::WriterError;
 use crate::{
     ResourceType,
+    group::RESOURCE_MEMBERS,
     json::Element,
     kick_off::Level,
     plan::ExportPlan,
@@ -36,6 +38,8 @@ pub(super) enum PatientRule {
     Free,
     /// By their own id.
     OwnId,
+    /// By being a member of the group: a type outside the Patient compartment.
+    Member(&'static str),
     /// By what the references at the end of these paths name: root element and the steps below it. None: by nothing.
     References(Vec<(Slot, Vec<&'static str>)>),
 }
@@ -68,6 +72,11 @@ impl<'p> Patients<'p> {
         self.find(id).is_some()
     }
 
+    /// Whether any member of the group is no patient, and is exported all the same.
+    fn has_resources(&self) -> bool {
+        matches!(&self.who, Who::Listed(population) if population.has_resources())
+    }
+
     /// Whether any patient is new.
     pub(super) fn has_new(&self) -> bool {
         matches!(&self.who, Who::Listed(population) if population.has_new())
@@ -75,8 +84,10 @@ impl<'p> Patients<'p> {
 
     /// Notes a resource's own id. Whether it may still belong.
     pub(super) fn take_id(&self, rule: &PatientRule, id: &str, belonging: &mut Belonging) -> bool {
-        if matches!(rule, PatientRule::OwnId) {
-            self.note(id, belonging);
+        match rule {
+            PatientRule::OwnId => note(self.find(id), belonging),
+            PatientRule::Member(resource_type) => note(self.find_resource(resource_type, id), belonging),
+            PatientRule::Free | PatientRule::References(_) => {}
         }
         self.may_belong(belonging)
     }
@@ -88,7 +99,7 @@ impl<'p> Patients<'p> {
             belonging.seen += 1;
             visit_references(element, steps, &mut |reference| {
                 if let Some(id) = local_id(reference, "Patient", &self.base_url) {
-                    self.note(id, belonging);
+                    note(self.find(id), belonging);
                 }
             });
         }
@@ -99,7 +110,7 @@ impl<'p> Patients<'p> {
     pub(super) fn has_seen_all(&self, rule: &PatientRule, belonging: &Belonging) -> bool {
         match rule {
             PatientRule::Free => true,
-            PatientRule::OwnId => belonging.has_listed || belonging.has_unlisted,
+            PatientRule::OwnId | PatientRule::Member(_) => belonging.has_listed || belonging.has_unlisted,
             PatientRule::References(paths) => belonging.seen == paths.len(),
         }
     }
@@ -108,7 +119,7 @@ impl<'p> Patients<'p> {
     pub(super) fn has_decided(&self, rule: &PatientRule, belonging: &Belonging) -> bool {
         match rule {
             PatientRule::Free => true,
-            PatientRule::OwnId => belonging.has_listed,
+            PatientRule::OwnId | PatientRule::Member(_) => belonging.has_listed,
             PatientRule::References(_) => {
                 let is_all = self.export_shared || matches!(self.who, Who::All) || self.has_seen_all(rule, belonging);
                 is_all && self.belongs(rule, belonging)
@@ -125,31 +136,39 @@ impl<'p> Patients<'p> {
         self.export_shared || !belonging.has_unlisted
     }
 
-    fn note(&self, id: &str, belonging: &mut Belonging) {
-        match self.find(id) {
-            Some(Listed { is_new }) => {
-                belonging.has_listed = true;
-                belonging.has_new |= is_new;
-            }
-            None => belonging.has_unlisted = true,
-        }
-    }
-
     fn find(&self, id: &str) -> Option<Listed> {
         match &self.who {
             Who::Whatever | Who::All => Some(Listed { is_new: false }),
             Who::Listed(population) => population.find(id),
         }
     }
+
+    fn find_resource(&self, resource_type: &str, id: &str) -> Option<Listed> {
+        match &self.who {
+            Who::Whatever | Who::All => None,
+            Who::Listed(population) => population.find_resource(resource_type, id),
+        }
+    }
 }
 
 impl PatientRule {
-    pub(super) fn new(plan: &ExportPlan, resource_type: &ResourceType, names: &mut RootNames) -> Self {
+    pub(super) fn new(
+        plan: &ExportPlan,
+        patients: &Patients<'_>,
+        resource_type: &ResourceType,
+        names: &mut RootNames,
+    ) -> Self {
         if !plan.level.is_of_patients() {
             return Self::Free;
         }
         if resource_type.as_str() == "Patient" {
             return Self::OwnId;
+        }
+        if let Some(member) = RESOURCE_MEMBERS.iter().find(|name| **name == resource_type.as_str())
+            && patients.has_resources()
+            && plan.has_resource_members()
+        {
+            return Self::Member(member);
         }
         let paths = plan.definitions().patient_paths(resource_type.as_str()).filter_map(|path| {
             let mut steps = path.split('.');
@@ -167,6 +186,17 @@ impl PatientRule {
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
         let paths = if let Self::References(paths) = self { paths.as_slice() } else { &[] };
         paths.iter().map(|(root, _)| *root)
+    }
+}
+
+/// Notes what is known of a patient or a member that a resource belongs to.
+fn note(found: Option<Listed>, belonging: &mut Belonging) {
+    match found {
+        Some(Listed { is_new }) => {
+            belonging.has_listed = true;
+            belonging.has_new |= is_new;
+        }
+        None => belonging.has_unlisted = true,
     }
 }
 

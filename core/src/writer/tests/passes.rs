@@ -73,6 +73,11 @@ pub(super) fn run_pass(
     } else {
         population.push("p1").unwrap()
     }
+    if plan.level == Level::Group("staff".into()) {
+        population.push_resource("Practitioner", "d1", false).unwrap();
+        population.push_resource("Device", "p2s", false).unwrap();
+        population.push_resource("PractitionerRole", "gone", false).unwrap();
+    }
     let population = population.seal();
     let population = plan.has_listed_patients().then(|| Population::load(&population).unwrap());
     let task = PartitionTask { pass, ..PartitionTask::default() };
@@ -224,6 +229,35 @@ fn supporting_resources_go_with_what_refers_to_them_and_no_further() {
     let listed = Supporting::Types([crate::Definitions::R4.resource_type("Practitioner").unwrap()].into());
     let written = export(&ExportPlan { supporting: listed, ..group() }, "");
     assert!(written.contains(&"Practitioner/d1".to_owned()) && !written.contains(&"PractitionerRole/r1".to_owned()));
+}
+
+/// BD-KICK-19.
+#[test]
+fn members_that_are_no_patients_are_exported_themselves_and_nothing_that_is_theirs() {
+    let staff = ExportPlan { level: Level::Group("staff".into()), ..group() };
+    let patients = export(&group(), "");
+    let mut expected =
+        [patients.clone(), ["Practitioner/d1", "Device/p2s", "Provenance/vd"].map(String::from).to_vec()].concat();
+    expected.sort();
+    assert_eq!(export(&staff, ""), expected, "not Observation/o2, though Device/p2s is its patient's");
+    let supporting = export(&ExportPlan { supporting: Supporting::All, ..staff.clone() }, "");
+    assert_eq!(supporting.iter().filter(|name| *name == "Practitioner/d1").count(), 1, "{supporting:?}");
+    let since = Some(Timestamp::parse_instant("2022-01-01T00:00:00Z").unwrap());
+    let old = DATA.replace(
+        r#""Practitioner","id":"d1""#,
+        r#""Practitioner","id":"d1","meta":{"lastUpdated":"2020-01-01T00:00:00Z"}"#,
+    );
+    let dated = ExportPlan { since, ..staff.clone() };
+    assert!(!export_of(&dated, "", &old).contains(&"Practitioner/d1".to_owned()), "`_since` holds for members too");
+    let referred = export_of(&ExportPlan { supporting: Supporting::All, ..dated }, "", &old);
+    assert!(referred.contains(&"Practitioner/d1".to_owned()), "what an exported resource refers to is of any age");
+    let only = |name| TypeSelection::Only([crate::Definitions::R4.resource_type(name).unwrap()].into());
+    assert_eq!(export(&ExportPlan { types: only("Device"), ..staff.clone() }, ""), ["Device/p2s"]);
+    let labelled = ExportPlan { vetoes: true, ..staff.clone() };
+    assert!(!export(&labelled, "Device/p2s\n").contains(&"Device/p2s".to_owned()));
+    let organized = ExportPlan { organize: crate::plan::Organize::ByPatient, ..staff };
+    assert!(organized.left_out().unwrap().contains("not patients"));
+    assert!(!group().left_out().unwrap_or_default().contains("not patients"));
 }
 
 #[test]
