@@ -35,6 +35,11 @@ impl Chain {
         Self { asked, granted: Some(granted), queries }
     }
 
+    /// The same question, answered by what meets one of these.
+    pub(crate) fn answered_by(self, queries: Vec<String>) -> Self {
+        Self { queries, ..self }
+    }
+
     /// The queries of what was granted of its type; `None` is all of it.
     pub(crate) fn granted(&self) -> Option<&BTreeSet<String>> {
         self.granted.as_ref()

@@ -54,6 +54,10 @@ pub struct ExportPlan {
     /// Types of which only a part was granted: the queries of that part, which `type_filters` has taken in already.
     #[serde(default)]
     pub granted_filters: BTreeMap<ResourceType, BTreeSet<String>>,
+    /// The queries of the FHIR subset that the deployment exports, of these types (BD-KICK-17). `type_filters` has taken them
+    /// in already; what goes by no `_typeFilter`, such as supporting resources, goes by these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subset: Vec<String>,
     /// Only what changed after this instant (BD-SINCE-02).
     pub since: Option<Timestamp>,
     /// Whether `since` does not hold for what is a new member's of the group (BD-SINCE-03).
@@ -249,7 +253,7 @@ impl FileSizes {
 
 impl ExportPlan {
     pub(crate) fn new(config: &EndpointConfig, kick_off: KickOff, grant: Grant) -> Self {
-        let Grant { types, type_filters, granted_filters, value_sets, chains, .. } = grant;
+        let Grant { types, type_filters, granted_filters, subset, value_sets, chains, .. } = grant;
         Self {
             operation: kick_off.operation,
             documentation_url: config
@@ -265,6 +269,7 @@ impl ExportPlan {
             value_sets,
             chains,
             search_parameters: String::new(),
+            subset,
             since: kick_off.since,
             new_members_whole: config.new_members == NewMembers::Whole,
             until: kick_off.until,
@@ -472,7 +477,11 @@ impl ExportPlan {
                 |query: &str| matches!(base, "DomainResource" | "Resource") || query.split('?').next() == Some(base);
             // A name that only holds the code costs a row too many.
             let chained = self.chains.iter().flat_map(Chain::queries);
-            self.type_filters.iter().chain(chained).any(|query| is_of(query) && query.contains(code))
+            self.type_filters
+                .iter()
+                .chain(&self.subset)
+                .chain(chained)
+                .any(|query| is_of(query) && query.contains(code))
         };
         let used: Vec<&str> = added.lines().filter(is_used).collect();
         let is_known = |row: &&str| Definitions::US_CORE_SEARCH_PARAMETERS.lines().any(|known| known == *row);
@@ -493,6 +502,7 @@ impl ExportPlan {
             (UNLISTED, self.has_supporting() && matches!(self.supporting, Supporting::Types(_))),
             (PROVENANCE, of_patients && !self.has_context_provenance()),
             (SHARED, self.has_listed_patients() && !self.export_shared),
+            (SUBSET, !self.subset.is_empty()),
             (WITHHELD, !self.withheld_labels.is_empty() || self.vetoes),
         ];
         let left_out = left_out.into_iter().filter(|(_, left_out)| *left_out).map(|(text, _)| text.to_owned());
@@ -519,4 +529,6 @@ const BINARIES: &str = "Binary resources, since the output is organized by patie
 const MEMBERS: &str = "members of the group that are not patients, since the output is organized by patient";
 const PROVENANCE: &str = "Provenance of exported resources other than Patient";
 const WITHHELD: &str = "resources with security labels that are withheld, or that a patient's consent does not release";
+const SUBSET: &str =
+    "resources outside the FHIR subset that this server exports, which its CapabilityStatement describes";
 const SHARED: &str = "resources that are also in the compartment of a patient who is not part of this export";

@@ -130,3 +130,54 @@ fn members_that_are_no_patients_are_exported_themselves() {
     assert!(exported.contains("Device/x") && !exported.iter().any(|name| name.starts_with("Practitioner/")));
     requirement!(server, "BD-KICK-19");
 }
+
+#[test]
+fn exports_are_limited_to_the_subset_of_the_deployment() {
+    let profile = "http://example.org/StructureDefinition/lab";
+    let patient = json!({ "reference": "Patient/p1" });
+    let observation = |id: &str, profile: &str, status: &str| {
+        let meta = json!({ "profile": [profile] });
+        let performer = json!([{ "reference": format!("Practitioner/{id}") }]);
+        let members = json!({ "meta": meta, "status": status, "subject": patient, "performer": performer });
+        resource("Observation", id, members)
+    };
+    let data = folder(&[(
+        "a.ndjson",
+        &[
+            resource("Patient", "p1", json!({})),
+            observation("lab", profile, "final"),
+            observation("draft", profile, "preliminary"),
+            observation("other", "http://example.org/StructureDefinition/vital", "final"),
+            resource("Condition", "c1", json!({ "subject": patient })),
+            resource("Practitioner", "lab", json!({ "active": true })),
+            resource("Practitioner", "draft", json!({})),
+        ],
+    )]);
+    let queries = [format!("Observation?_profile={profile}"), "Patient".into(), "Practitioner?active=true".into()];
+    let subset = json!({ "onlyMatching": queries, "othersLeftOut": true });
+    let subset = settings(&json!({ "subset": subset, "supporting": "all" }));
+    let server = Server::start(data.path(), &["--config", subset.path().to_str().unwrap()]);
+    let all = set(&["Observation/draft", "Observation/lab", "Patient/p1", "Practitioner/lab"]);
+    for level in ["", "Patient/", "Patient/p1/"] {
+        let kick_off = server.get(&format!("{level}$export"));
+        assert!(kick_off.outcome().contains("outside the FHIR subset"));
+        let (_, manifest) = server.finish(&kick_off);
+        assert_eq!(names(&server.lines(&manifest, "output")), all, "{level}");
+        assert!(manifest["extension"]["leftOut"].as_str().unwrap().contains("outside the FHIR subset"));
+    }
+    let asked = "$export?_type=Observation&_typeFilter=Observation%3Fstatus%3Dfinal";
+    assert_eq!(names(&server.exported(asked)), set(&["Observation/lab"]), "both queries hold");
+    let refused = server.get("$export?_type=Patient,Condition");
+    assert_eq!((refused.status, refused.outcome().as_str()), (400, "the exports of this server hold no `Condition`"));
+    let (_, manifest) = server.finish(&server.get_leniently("$export?_type=Patient,Condition"));
+    assert_eq!(names(&server.lines(&manifest, "output")), set(&["Patient/p1"]));
+
+    let statement = server.get("metadata").json();
+    let rest = &statement["rest"][0];
+    assert!(rest["documentation"].as_str().unwrap().contains(&queries.join(" ")));
+    let resources = rest["resource"].as_array().unwrap();
+    let observations = resources.iter().find(|resource| resource["type"] == "Observation").unwrap();
+    assert_eq!(observations["supportedProfile"], json!([profile]));
+    assert!(!resources.iter().any(|resource| resource["type"] == "Condition"));
+    requirement!(server, "BD-KICK-17");
+}

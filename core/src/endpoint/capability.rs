@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Auth, Endpoint, EndpointConfig, NewMembers};
+use super::{Auth, Endpoint, EndpointConfig, NewMembers, Subset, subset};
 use crate::{
     Edition,
     http::{FHIR_JSON, Response},
@@ -28,7 +28,7 @@ pub(super) fn statement(endpoint: &Endpoint) -> Response {
             "mode": "server",
             "documentation": documentation(config),
             "security": security(config.auth),
-            "resource": endpoint.definitions().resource_types().map(|name| resource(endpoint, name)).collect::<Vec<_>>(),
+            "resource": resources(endpoint),
             "operation": offered(config, [operation("export", "export")]),
         }],
     });
@@ -52,7 +52,26 @@ fn security(auth: Auth) -> Value {
     }
 }
 
-/// BD-CAP-02, BD-CAP-03. The operations, and no REST interaction but the look-ups.
+/// BD-CAP-03, BD-KICK-17: what can be exported, and what there are operations of.
+fn resources(endpoint: &Endpoint) -> Vec<Value> {
+    let definitions = endpoint.definitions();
+    let subset = endpoint.config.subset.as_ref();
+    let is_one = |name: &&str| {
+        subset.is_none_or(|subset| subset.has(name)) || matches!(*name, "Group" | "Patient" | "Practitioner")
+    };
+    let queries = subset.and_then(|subset| subset.read(&definitions).ok()).unwrap_or_default();
+    let resource = |name| {
+        let mut resource = resource(endpoint, name);
+        let profiles = subset::profiles(&queries, name);
+        if let Some(members) = resource.as_object_mut().filter(|_| !profiles.is_empty()) {
+            members.insert("supportedProfile".into(), json!(profiles));
+        }
+        resource
+    };
+    definitions.resource_types().filter(is_one).map(resource).collect()
+}
+
+/// BD-CAP-02. The operations, and no REST interaction but the look-ups.
 fn resource(endpoint: &Endpoint, name: &str) -> Value {
     let mut resource = match name {
         "Patient" => {
@@ -189,6 +208,19 @@ fn unsupported(config: &EndpointConfig) -> String {
     if names.is_empty() { String::new() } else { format!(" Not supported: {}.", names.join(", ")) }
 }
 
+/// BD-KICK-17: which part of the data exports hold.
+fn subset_of(config: &EndpointConfig) -> String {
+    let Some(Subset { only_matching, others_left_out }) = &config.subset else {
+        return String::from("Resources pass as they are stored, without a profile filter.");
+    };
+    let others = if *others_left_out { ", and no other types" } else { ", and all of other types" };
+    format!(
+        "Resources pass as they are stored. $export holds a subset of FHIR: of types with queries what meets one of {}{others}; \
+         that goes for supporting resources too, and not for deletions.",
+        only_matching.join(" ")
+    )
+}
+
 /// BD-CAP-06: what a client would otherwise have to try out.
 fn documentation(config: &EndpointConfig) -> String {
     let supporting = match &config.supporting {
@@ -209,12 +241,12 @@ fn documentation(config: &EndpointConfig) -> String {
         "Levels: system, Patient, Group, the patients of one practitioner, one patient. Parameters: _type, _since, _until, _elements, _outputFormat \
          (application/fhir+ndjson), _typeFilter with the search parameters listed for each type, includeAssociatedData \
          with LatestProvenanceResources and RelevantProvenanceResources, {later}and patient by POST at Patient and Group level. \
-         Resources pass as they are stored, without a \
-         profile filter. Files hold one resource type each and are split by number of resources and by bytes. At Patient \
+         {} Files hold one resource type each and are split by number of resources and by bytes. At Patient \
          and Group level the Patient compartment decides; {supporting}, whatever their last update and whatever \
          _typeFilter says. Provenance of what is in the compartment is added from edition 2.0 on, unless _type leaves it \
          out. _since {new_members} of a group. What has no meta.lastUpdated {undated} exported with _since \
          and _until.{}",
+        subset_of(config),
         unsupported(config)
     )
 }

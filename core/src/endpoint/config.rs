@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::SmartConfig;
+use super::{SmartConfig, Subset};
 use crate::{
     Definitions, Edition,
     access::{Roles, SignedUrls},
@@ -63,6 +63,9 @@ pub struct EndpointConfig {
     /// What `_since` means for patients who came to a group after it (BD-SINCE-03).
     #[serde(default)]
     pub new_members: NewMembers,
+    /// The FHIR subset that `$export` holds, such as US Core (BD-KICK-17). Without it, everything.
+    #[serde(default)]
+    pub subset: Option<Subset>,
     /// Early polls after which an export is ended (BD-STAT-06); none means never.
     #[serde(default)]
     pub poll_strikes_max: Option<u32>,
@@ -231,6 +234,7 @@ impl EndpointConfig {
             poll_interval_millis: default_poll_interval(),
             export_shared: false,
             new_members: NewMembers::default(),
+            subset: None,
             poll_strikes_max: None,
             run_seconds: default_run(),
             separate_export_status: false,
@@ -346,6 +350,12 @@ impl EndpointConfig {
 /// A configuration that cannot be used; says which member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(super) fn new(problem: String) -> Self {
+        Self(problem)
+    }
+}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

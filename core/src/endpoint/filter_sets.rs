@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Endpoint, Grant, forbidden};
+use super::{Endpoint, Grant, forbidden, subset::left_out};
 use crate::{
     Definitions, Edition, Refusal, ResourceType, Timestamp,
     access::{Coverage, TypeGrant},
@@ -32,7 +32,10 @@ impl Endpoint {
         // They were evaluated before; were it otherwise, nothing is exported by them.
         let context = FilterContext { base_url: String::new(), now: Timestamp::from_millis(0) };
         Filter::compile_with_sets(&asked, &definitions, &context, &mut sets).map_err(|_| too_many())?;
-        let chains = sets.chains().iter().map(|asked| chain(asked, scopes, &definitions));
+        let chains = sets.chains().iter().map(|asked| {
+            let chain = chain(asked, scopes, &definitions)?;
+            self.within_subset(chain, &definitions)
+        });
         let chains = chains.collect::<Result<_, _>>()?;
         let type_filters = if grant.granted_filters.is_empty() {
             queries
@@ -42,7 +45,26 @@ impl Endpoint {
         let mut notices = grant.notices;
         notices.extend(unknown);
         let value_sets = sets.value_sets().to_vec();
-        Ok(Grant { types: grant.types.without(&withheld), type_filters, value_sets, chains, notices, ..grant })
+        let types = grant.types.without(&withheld);
+        let grant = Grant { types, type_filters, value_sets, chains, notices, ..grant };
+        match &self.config.subset {
+            Some(subset) => subset.narrow(grant, kick_off, &definitions),
+            None => Ok(grant),
+        }
+    }
+
+    /// A question, as far as exports hold what it is about: of other resources an answer would tell too.
+    fn within_subset(&self, chain: Chain, definitions: &Definitions<'_>) -> Result<Chain, Refusal> {
+        let Some(subset) = &self.config.subset else { return Ok(chain) };
+        if !subset.has(chain.resource_type()) {
+            return Err(Refusal::new(400, left_out(chain.resource_type()).about("_typeFilter")));
+        }
+        let standing: Vec<&String> = subset.queries_of(chain.resource_type()).collect();
+        if standing.is_empty() {
+            return Ok(chain);
+        }
+        let queries = met_by_both(&read(chain.queries(), definitions)?, &read(standing, definitions)?)?;
+        Ok(chain.answered_by(queries))
     }
 }
 
@@ -103,19 +125,26 @@ fn both(
     granted: &BTreeMap<ResourceType, BTreeSet<String>>,
     definitions: &Definitions<'_>,
 ) -> Result<Vec<String>, Refusal> {
-    let granted = read(granted.values().flatten(), definitions)?;
-    let queries = type_filter::intersect(asked, &granted).map_err(|error| too_costly(error.to_string()))?;
+    met_by_both(asked, &read(granted.values().flatten(), definitions)?)
+}
+
+/// Queries for what meets one of each list.
+pub(super) fn met_by_both(one: &[Query], other: &[Query]) -> Result<Vec<String>, Refusal> {
+    let queries = type_filter::intersect(one, other).map_err(|error| too_costly(error.to_string()))?;
     Ok(queries.iter().map(ToString::to_string).collect())
 }
 
 /// Queries from their own texts: one value each of the 3.0 grammar, whatever edition they came in. They were read before,
 /// so all that can be wrong is that there are too many.
-fn read<'t>(texts: impl IntoIterator<Item = &'t String>, definitions: &Definitions<'_>) -> Result<Vec<Query>, Refusal> {
+pub(super) fn read<'t>(
+    texts: impl IntoIterator<Item = &'t String>,
+    definitions: &Definitions<'_>,
+) -> Result<Vec<Query>, Refusal> {
     let sources: Vec<_> = texts.into_iter().map(|text| TypeFilterSource::Post(text)).collect();
     type_filter::parse(&sources, Edition::Stu3, definitions).map_err(|_| too_many())
 }
 
-fn too_many() -> Refusal {
+pub(super) fn too_many() -> Refusal {
     too_costly(String::from("there are too many queries in `_typeFilter` and the token together"))
 }
 

@@ -8,6 +8,7 @@ mod look_up;
 mod patients;
 mod route;
 mod smart;
+mod subset;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ pub use config::{
 pub use route::Route;
 pub(crate) use route::allow;
 pub use smart::SmartConfig;
+pub use subset::Subset;
 
 /// The front door of a deployment: configuration, checked. Holds no job, no key and no state, so it is made anew
 /// wherever it is needed.
@@ -63,6 +65,8 @@ pub struct Grant {
     /// The queries that were asked for, narrowed by those of the grant.
     pub(crate) type_filters: Vec<String>,
     pub(crate) granted_filters: BTreeMap<ResourceType, BTreeSet<String>>,
+    /// The deployment's own queries of these types, which `type_filters` has taken in already.
+    pub(crate) subset: Vec<String>,
     /// The ValueSets that the queries ask for.
     pub(crate) value_sets: Vec<String>,
     /// What the queries ask about other resources, within the grant.
@@ -80,6 +84,7 @@ impl Grant {
             binaries: true,
             type_filters,
             granted_filters: BTreeMap::new(),
+            subset: Vec::new(),
             value_sets: Vec::new(),
             chains: Vec::new(),
         }
@@ -100,7 +105,9 @@ impl Endpoint {
     pub fn new(config: EndpointConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let added_search_parameters = config.added_search_parameters()?;
-        Ok(Self { config, added_search_parameters })
+        let endpoint = Self { config, added_search_parameters };
+        endpoint.config.subset.iter().try_for_each(|subset| subset.read(&endpoint.definitions()).map(drop))?;
+        Ok(endpoint)
     }
 
     /// The FHIR version whose resources are exported, with the search parameters that the configuration adds.

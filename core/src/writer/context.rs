@@ -262,9 +262,10 @@ pub(super) fn unrestricted(plan: &ExportPlan) -> ExportPlan {
     ExportPlan { types, since: None, until: None, undated_included: true, type_filters: Vec::new(), ..plan.clone() }
 }
 
-/// Whoever's, and of these types only.
+/// Whoever's, and of these types only, as far as the deployment exports them.
 pub(super) fn of_types(plan: &ExportPlan, types: &BTreeSet<ResourceType>) -> ExportPlan {
-    ExportPlan { level: Level::System, types: TypeSelection::Only(types.clone()), ..unrestricted(plan) }
+    let (types, type_filters) = (TypeSelection::Only(types.clone()), plan.subset.clone());
+    ExportPlan { level: Level::System, types, type_filters, ..unrestricted(plan) }
 }
 
 fn provenance_types(plan: &ExportPlan) -> BTreeSet<ResourceType> {

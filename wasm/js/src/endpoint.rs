@@ -142,6 +142,8 @@ export interface EndpointConfig {
   pollIntervalMillis?: number;
   /** Whether what is in the compartments of a listed and of an unlisted patient is exported. */
   exportShared?: boolean;
+  /** The FHIR subset that `$export` holds, by queries like those of `_typeFilter`; everything unless given. */
+  subset?: { onlyMatching: string[]; othersLeftOut?: boolean };
   /**
    * Whether a client that allows it gets a manifest in pages, the first of them while the export runs: a page is closed
    * when it has so many files (100 unless given), or when the oldest has waited for so many seconds (60 unless given).

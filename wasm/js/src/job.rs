@@ -161,6 +161,8 @@ export interface ExportPlan {
   chains?: { asked: string; granted: string[] | null; queries: string[] }[];
   /** The rows of the deployment's own search parameters that the queries ask by. */
   searchParameters?: string;
+  /** The deployment's own queries of these types, which `typeFilters` has taken in already. */
+  subset?: string[];
   since: Instant | null;
   until: Instant | null;
   undatedIncluded: boolean;

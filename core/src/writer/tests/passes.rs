@@ -260,6 +260,19 @@ fn members_that_are_no_patients_are_exported_themselves_and_nothing_that_is_thei
     assert!(!group().left_out().unwrap_or_default().contains("not patients"));
 }
 
+/// BD-KICK-17.
+#[test]
+fn supporting_resources_go_by_the_subset_and_refer_no_further_outside_of_it() {
+    let all = ExportPlan { supporting: Supporting::All, ..group() };
+    let expected = export(&all, "");
+    let whole = ExportPlan { subset: vec!["PractitionerRole?".into()], ..all.clone() };
+    assert_eq!(export(&whole, ""), expected);
+    let none = ExportPlan { subset: vec!["PractitionerRole?active=true".into()], ..all };
+    let without: Vec<_> =
+        expected.into_iter().filter(|name| name != "PractitionerRole/r1" && name != "Practitioner/d3").collect();
+    assert_eq!(export(&none, ""), without, "d3 is referred to by the role alone");
+}
+
 #[test]
 fn labels_and_vetoes_withhold_and_take_their_provenance_along() {
     let labelled = ExportPlan { withheld_labels: ["s|R".to_owned()].into(), ..group() };
