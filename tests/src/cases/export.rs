@@ -79,7 +79,12 @@ impl Player<'_> {
         };
         let mut population = PopulationBuilder::default();
         for id in listed.iter().filter(|id| only.is_none_or(|only| only.contains(id))) {
-            population.push(id)?;
+            let is_new = self.case.new_members.contains(id);
+            match id.split_once('/') {
+                Some((resource_type, id)) => population.push_resource(resource_type, id, is_new)?,
+                None if is_new => population.push_new(id)?,
+                None => population.push(id)?,
+            }
         }
         Ok(Some(population.seal()))
     }

@@ -1,6 +1,6 @@
 //! What stands in a case file. Unknown members are refused, so that a misspelt expectation cannot pass unseen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use ehi_core::{
@@ -43,9 +43,12 @@ pub struct Case {
     /// Whether resources may go out with other bytes than they came with.
     #[serde(default)]
     pub(super) rewrites: bool,
-    /// The members of each group, by its id.
+    /// The members of each group, by its id: patients by id, others as `Type/id`.
     #[serde(default)]
     pub(super) groups: BTreeMap<String, Vec<String>>,
+    /// Those of them who came to it after any `_since`.
+    #[serde(default)]
+    pub(super) new_members: BTreeSet<String>,
     /// The patients of each practitioner, by the practitioner's id.
     #[serde(default)]
     pub(super) practitioners: BTreeMap<String, Vec<String>>,
