@@ -29,7 +29,7 @@ pub(super) struct Collector<'p> {
     disclosure: Disclosure,
     base_url: String,
     /// Whose own Provenance is exported however old it is.
-    newcomers: Option<Newcomers<'p>>,
+    newcomers: Option<Newcomers>,
     /// What was said of late, so that a set is not told the same thing for each line.
     recent: BTreeSet<String>,
 }
@@ -59,10 +59,11 @@ impl<'p> Collector<'p> {
         };
         // With a value, Provenance is not asked how old it is.
         let by_time = collection == Collection::Subjects && plan.provenance == Provenance::Unasked;
+        let selector = Selector::new(&asked, population, Validation::default())?;
         Ok(Self {
             collection,
-            newcomers: Newcomers::new(plan, population.as_ref().filter(|_| by_time)),
-            selector: Selector::new(&asked, population, Validation::default())?,
+            newcomers: by_time.then(|| Newcomers::new(plan, &selector)).flatten(),
+            selector,
             supporting: plan.supporting.clone(),
             disclosure: Disclosure::new(plan),
             base_url: plan.base_url.clone(),
@@ -79,7 +80,11 @@ impl<'p> Collector<'p> {
             Collection::Subjects if resource_type.as_str() == "Provenance" => {}
             Collection::Subjects | Collection::Compartment | Collection::Chained(_) => {
                 found(&own);
-                if self.newcomers.as_ref().is_some_and(|newcomers| newcomers.have(resource_type.as_str(), line)) {
+                if self
+                    .newcomers
+                    .as_ref()
+                    .is_some_and(|newcomers| newcomers.have(&self.selector, resource_type.as_str(), line))
+                {
                     found(&of_new(&own));
                 }
             }

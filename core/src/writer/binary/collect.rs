@@ -30,7 +30,7 @@ pub(in crate::writer) enum Finder<'p> {
         of_patients: Box<Selector<'p>>,
         /// Lets through everything, in an export of everything.
         of_everything: Option<Box<Selector<'static>>>,
-        newcomers: Option<Newcomers<'p>>,
+        newcomers: Option<Newcomers>,
     },
     Attachments {
         selector: Box<Selector<'p>>,
@@ -56,8 +56,8 @@ impl<'p> Finder<'p> {
                     (plan.level == Level::System).then(|| Selector::new(&all, None, Validation::default()));
                 let of_everything = of_everything.transpose()?.map(Box::new);
                 let level = if of_everything.is_some() { Level::AllPatients } else { plan.level.clone() };
-                let newcomers = Newcomers::new(plan, population.as_ref());
                 let of_patients = Selector::new(&ExportPlan { level, ..all }, population, Validation::default())?;
+                let newcomers = Newcomers::new(plan, &of_patients);
                 Self::ContextsFound { of_patients: Box::new(of_patients), of_everything, newcomers }
             }
             Collection::Attachments => Self::Attachments {
@@ -91,7 +91,7 @@ impl<'p> Finder<'p> {
                 }
                 if verdict(of_patients, line, sets).is_some() {
                     found(&own);
-                    if newcomers.as_ref().is_some_and(|newcomers| newcomers.have(&resource_type, line)) {
+                    if newcomers.as_ref().is_some_and(|newcomers| newcomers.have(of_patients, &resource_type, line)) {
                         found(&of_new(&own));
                     }
                 } else if of_everything.as_ref().is_some_and(|selector| verdict(selector, line, sets).is_some()) {

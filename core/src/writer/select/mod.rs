@@ -107,6 +107,21 @@ impl<'p> Selector<'p> {
         self.patients.lists(patient)
     }
 
+    /// Whether anyone of the export is new.
+    pub(super) fn has_new(&self) -> bool {
+        self.patients.has_new()
+    }
+
+    /// Whether that patient is part of the export, and new.
+    pub(super) fn is_new(&self, patient: &str) -> bool {
+        self.patients.find(patient).is_some_and(|listed| listed.is_new)
+    }
+
+    /// The same of a member of the group that is no patient.
+    pub(super) fn is_new_member(&self, resource_type: &str, id: &str) -> bool {
+        self.patients.find_resource(resource_type, id).is_some_and(|listed| listed.is_new)
+    }
+
     /// The rule of the type of that name.
     fn rule(&self, name: &[u8]) -> Option<&TypeRule> {
         let of = |number: u32| usize::try_from(number).ok().and_then(|number| self.types.get(number));

@@ -136,14 +136,16 @@ impl<'p> Patients<'p> {
         self.export_shared || !belonging.has_unlisted
     }
 
-    fn find(&self, id: &str) -> Option<Listed> {
+    /// What is known of a patient, if part of the export.
+    pub(super) fn find(&self, id: &str) -> Option<Listed> {
         match &self.who {
             Who::Whatever | Who::All => Some(Listed { is_new: false }),
             Who::Listed(population) => population.find(id),
         }
     }
 
-    fn find_resource(&self, resource_type: &str, id: &str) -> Option<Listed> {
+    /// What is known of a member of the group that is no patient.
+    pub(super) fn find_resource(&self, resource_type: &str, id: &str) -> Option<Listed> {
         match &self.who {
             Who::Whatever | Who::All => None,
             Who::Listed(population) => population.find_resource(resource_type, id),

@@ -74,7 +74,7 @@ pub(super) fn run_pass(
         population.push("p1").unwrap()
     }
     if plan.level == Level::Group("staff".into()) {
-        population.push_resource("Practitioner", "d1", false).unwrap();
+        population.push_resource("Practitioner", "d1", plan.new_members_whole).unwrap();
         population.push_resource("Device", "p2s", false).unwrap();
         population.push_resource("PractitionerRole", "gone", false).unwrap();
     }
@@ -251,6 +251,14 @@ fn members_that_are_no_patients_are_exported_themselves_and_nothing_that_is_thei
     assert!(!export_of(&dated, "", &old).contains(&"Practitioner/d1".to_owned()), "`_since` holds for members too");
     let referred = export_of(&ExportPlan { supporting: Supporting::All, ..dated }, "", &old);
     assert!(referred.contains(&"Practitioner/d1".to_owned()), "what an exported resource refers to is of any age");
+    let old = old.replace(
+        r#""Provenance","id":"vd""#,
+        r#""Provenance","id":"vd","meta":{"lastUpdated":"2020-01-01T00:00:00Z"}"#,
+    );
+    let undated = ExportPlan { since, undated_included: false, ..staff.clone() };
+    assert!(!export_of(&undated, "", &old).contains(&"Provenance/vd".to_owned()));
+    let new = export_of(&ExportPlan { new_members_whole: true, ..undated }, "", &old);
+    assert!(["Practitioner/d1", "Provenance/vd"].iter().all(|name| new.contains(&(*name).to_owned())), "{new:?}");
     let only = |name| TypeSelection::Only([crate::Definitions::R4.resource_type(name).unwrap()].into());
     assert_eq!(export(&ExportPlan { types: only("Device"), ..staff.clone() }, ""), ["Device/p2s"]);
     let labelled = ExportPlan { vetoes: true, ..staff.clone() };
