@@ -433,7 +433,7 @@ ehi_status ehi_endpoint_not_found(const struct ehi_endpoint *endpoint,
  * another process stored a newer record in between, read that and repeat the call. The other inputs are those of
  * `ehi_endpoint_route`. The body of the response may be a manifest to write with an `ehi_manifest_writer`, or the name of a
  * file: look it up in the job's rows and call `ehi_job_serve_file`, or send `ehi_endpoint_not_found`. A manifest is of all the
- * job's rows, or if it names a page, of the rows of that page.
+ * job's rows, or if it names a page, of the rows of that page and those of none.
  */
 ehi_status ehi_job_handle_request(const struct ehi_endpoint *endpoint,
                                   struct ehi_view record,

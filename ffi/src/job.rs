@@ -24,7 +24,7 @@ use crate::{
 /// another process stored a newer record in between, read that and repeat the call. The other inputs are those of
 /// `ehi_endpoint_route`. The body of the response may be a manifest to write with an `ehi_manifest_writer`, or the name of a
 /// file: look it up in the job's rows and call `ehi_job_serve_file`, or send `ehi_endpoint_not_found`. A manifest is of all the
-/// job's rows, or if it names a page, of the rows of that page.
+/// job's rows, or if it names a page, of the rows of that page and those of none.
 #[unsafe(no_mangle)]
 pub extern "C" fn ehi_job_handle_request(
     endpoint: Option<&Endpoint>,

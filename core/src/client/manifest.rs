@@ -223,8 +223,10 @@ impl Client {
         };
         if let Some(id) = self.by_url.get(&url) {
             let id = *id;
-            // After a crash the rows of a page may be known and the page not; that is no repeat.
-            if !self.listed.insert(id) {
+            // After a crash the rows of a page may be known and the page not; that is no repeat. Nor are errors on another
+            // page, which 3.0 wants on all (BD-MAN-27).
+            let is_of_all = kind == FileKind::Error && page > 0;
+            if !self.listed.insert(id) && !is_of_all {
                 self.record.find(Finding::RepeatedRow { page: page_number(page) });
             }
             return Ok(Merged { id: Some(id), differs: false });

@@ -97,8 +97,8 @@ pub struct EndpointConfig {
     /// the token that the status wants.
     #[serde(default)]
     pub signed_urls: Option<SignedUrls>,
-    /// Whether a client that allows it gets a manifest in pages, the first of them while the export runs, and when a page is
-    /// cut (BD-PART-02). Files that staff have to release are on no page before that; where attachments are copied, no page
+    /// Whether a client that allows it gets a manifest in pages, when a page is cut, and whether the first is there while the
+    /// export runs (BD-PART-02). Files that staff have to release are on no page before that; where attachments are copied, no page
     /// is cut before they are all there.
     #[serde(default)]
     pub partial_manifests: Option<PartialManifests>,

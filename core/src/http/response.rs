@@ -24,7 +24,7 @@ pub enum Body {
     /// JSON text.
     Text(String),
     /// The output manifest: feed the job's rows to a [`ManifestWriter`](crate::manifest::ManifestWriter) made of this head;
-    /// if that names a page, the rows of that page.
+    /// if that names a page, those that it [takes](ManifestHead::takes).
     Manifest(Box<ManifestHead>),
     /// A file by its public name: look it up in the job's rows and call [`Job::serve_file`](crate::job::Job::serve_file)
     /// with the row, or answer [`Endpoint::not_found`](crate::Endpoint::not_found) if no row has that name. Never turn it into a path.

@@ -34,7 +34,7 @@ use crate::{
 pub use account::PollAccount;
 pub use command::{Command, PARTITIONS_MAX};
 pub use id::JobId;
-pub use pages::PartialManifests;
+pub use pages::{EarlyPages, PartialManifests};
 use record::{Lease, PartitionProgress, Record};
 pub use state::State;
 pub use steps::{FormAnswers, PatientForm, RejectionCode, StepConfig, StepTaken, StepWanted, StepsConfig};

@@ -95,4 +95,4 @@ impl Record {
 }
 
 /// Raised when the meaning of a record changes; older versions are then read by their own shape.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;

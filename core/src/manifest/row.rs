@@ -33,7 +33,8 @@ pub struct OutputFile {
     /// The name of the file in which the last block goes on, if that is split (BD-MAN-16).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues_in_file: Option<String>,
-    /// The page of the manifest that lists it, where the manifest is in pages. The job says it when the row is published.
+    /// The page of the manifest that lists it, where the manifest is in pages; an error file of none is on every page. The
+    /// job says it when the row is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
 }

@@ -14,7 +14,7 @@ use crate::{Edition, json::to_string};
 /// Writes a manifest in memory that does not depend on the number of files.
 ///
 /// Call [`row`](Self::row) for each file, sections in the order of [`Section`], then [`finish`](Self::finish). Where the
-/// head names a page, give the rows of that page alone: errors are listed on the page with which they were published.
+/// head names a page, give the rows of that page and those of no page alone.
 #[derive(Debug)]
 pub struct ManifestWriter {
     head: ManifestHead,
@@ -33,7 +33,7 @@ impl ManifestWriter {
 
     /// Appends one file to `out`; nothing for an attachment, which no manifest lists.
     pub fn row(&mut self, file: &OutputFile, out: &mut Vec<u8>) -> Result<(), ManifestError> {
-        if self.head.page.is_some() && self.head.page != file.page {
+        if !self.head.takes(file) {
             return Err(ManifestError::OtherPage);
         }
         if file.section < self.section {
@@ -295,6 +295,8 @@ mod tests {
                 assert_eq!(writer.row(&other, &mut out), Err(ManifestError::OtherPage));
             }
             assert_eq!(writer.row(&OutputFile { page: Some(2), ..row(1, Section::Output) }, &mut out), Ok(()));
+            // Errors of no page are on every one.
+            assert_eq!(writer.row(&OutputFile { page: None, ..row(2, Section::Error) }, &mut out), Ok(()));
             writer.finish(&mut out);
             let manifest: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(manifest["link"], json!([{ "relation": "next", "url": next }]));

@@ -4,7 +4,7 @@ use ehi_core::{
     Edition,
     client::Outcome,
     endpoint::{Auth, EndpointConfig},
-    job::PartialManifests,
+    job::{EarlyPages, PartialManifests},
 };
 
 use crate::{
@@ -77,12 +77,33 @@ fn an_export_that_fails_between_pages_fails_and_leaves_what_arrived() {
     assert!(lines.into_iter().all(|line| source_lines().iter().any(|own| own == line)));
 }
 
-/// A client that allows pages, and a server that closes one with every fourth file and takes its time.
+/// BD-MAN-27: the errors are on every page, and are fetched once.
+#[test]
+fn pages_that_all_list_the_errors_are_read_at_the_end() {
+    let mut pair = with_pages(Edition::Stu3, EarlyPages::default());
+    pair.server.source.push_str("\nno json\n[]");
+    let report = pair.drive();
+    assert_eq!((&report.outcome, report.resources), (&Outcome::Complete, LINES as u64 + 2), "{report:?}");
+    assert_eq!(report.findings, [], "errors that come again are no repeat");
+    let log = &pair.server.log;
+    let complete = log.iter().position(|line| line.ends_with("0101 -> 200")).unwrap();
+    let is_fetched = |line: &&String| line.contains("/files/") || line.contains("/manifests/");
+    assert_eq!(log[..complete].iter().find(is_fetched), None, "nothing was told before: {log:?}");
+    assert!(log.iter().any(|line| line.contains("/manifests/2 -> 200")), "{log:?}");
+    let errors: Vec<_> = log.iter().filter(|line| line.contains("/files/error-")).collect();
+    assert_eq!(errors.len(), 1, "{log:?}");
+}
+
+/// A client that allows pages, and a server that closes one with every fourth file, shows it at once, and takes its time.
 fn in_pages(edition: Edition) -> Pair {
+    with_pages(edition, EarlyPages::Always)
+}
+
+fn with_pages(edition: Edition, early: EarlyPages) -> Pair {
     let mut pair = Pair::new(edition, |request| request.allow_partial_manifests = true);
     pair.server = Server::with(EndpointConfig {
         edition,
-        partial_manifests: Some(PartialManifests { files: 4, seconds: 3_600 }),
+        partial_manifests: Some(PartialManifests { files: 4, seconds: 3_600, early }),
         ..EndpointConfig::new(BASE, Auth::Bearer)
     });
     pair.server.pace = 1;

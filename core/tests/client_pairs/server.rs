@@ -26,6 +26,8 @@ pub(crate) struct Server {
     pub(crate) pace: usize,
     /// After how many commands it cannot go on.
     pub(crate) fails_after: Option<usize>,
+    /// What it exports.
+    pub(crate) source: String,
 }
 
 pub(crate) struct Hosted {
@@ -52,7 +54,8 @@ impl Server {
 
     pub(crate) fn with(config: EndpointConfig) -> Self {
         let (endpoint, known_token) = (Endpoint::new(config).unwrap(), String::from("token"));
-        Self { endpoint, jobs: BTreeMap::new(), known_token, log: Vec::new(), pace: usize::MAX, fails_after: None }
+        let (jobs, log, source) = (BTreeMap::new(), Vec::new(), source_lines().join("\n"));
+        Self { endpoint, jobs, known_token, log, pace: usize::MAX, fails_after: None, source }
     }
 
     pub(crate) fn row_count(&self) -> usize {
@@ -101,7 +104,7 @@ impl Server {
                         let mut writer = ManifestWriter::new((**head).clone());
                         let mut out = Vec::new();
                         rows.sort_by_key(|row| row.section);
-                        let listed = rows.iter().filter(|row| head.page.is_none() || row.page == head.page);
+                        let listed = rows.iter().filter(|row| head.takes(row));
                         listed.for_each(|row| writer.row(row, &mut out).unwrap());
                         writer.finish(&mut out);
                         (response, out)
@@ -146,7 +149,7 @@ impl Server {
     /// Goes on with every job that is unfinished.
     pub(crate) fn work(&mut self, now: Timestamp) {
         for hosted in self.jobs.values_mut().filter(|hosted| hosted.job.state().is_unfinished()) {
-            let mut work = hosted.work.take().unwrap_or_else(|| hosted.begin(now));
+            let mut work = hosted.work.take().unwrap_or_else(|| hosted.begin(&self.source, now));
             for command in work.drain(..self.pace.min(work.len())) {
                 let is_over = self.fails_after == Some(hosted.given);
                 let fail = || Command::Fail { epoch: Epoch(1), diagnostics: "the data could not be read".into() };
@@ -164,7 +167,7 @@ impl Server {
 
 impl Hosted {
     /// Begins the job, stores all its files, and says what is to be told to the job from then on.
-    fn begin(&mut self, now: Timestamp) -> VecDeque<Command> {
+    fn begin(&mut self, source: &str, now: Timestamp) -> VecDeque<Command> {
         let begin = Command::Begin {
             holder: "host".into(),
             until: now.plus_seconds(60),
@@ -176,17 +179,17 @@ impl Hosted {
         let Wants::Run { partitions, .. } = self.job.wants("host", now) else { panic!("it is to be run") };
         let mut commands = VecDeque::new();
         for task in partitions {
-            self.run(epoch, &task, &mut commands);
+            self.run(epoch, &task, source, &mut commands);
             commands.push_back(Command::FinishPartition { epoch, partition: task.partition });
         }
         commands
     }
 
     /// Runs a pass and stores its files.
-    fn run(&mut self, epoch: Epoch, task: &PartitionTask, commands: &mut VecDeque<Command>) {
+    fn run(&mut self, epoch: Epoch, task: &PartitionTask, source: &str, commands: &mut VecDeque<Command>) {
         let plan = self.job.plan().clone();
         let mut open = BTreeMap::new();
-        run_pass(&plan, task, &mut |output| match output {
+        run_pass(&plan, task, source, &mut |output| match output {
             Output::Found { .. } => panic!("no task of a job finds something"),
             Output::Open { file, section, resource_type, name, .. } => {
                 open.insert(file, (section, resource_type.cloned(), name.to_owned(), Vec::new()));
@@ -219,12 +222,12 @@ impl Hosted {
 }
 
 /// Writes what a pass writes, once the sets that it needs are there.
-fn run_pass(plan: &ExportPlan, task: &PartitionTask, see: &mut dyn FnMut(Output<'_>)) {
+fn run_pass(plan: &ExportPlan, task: &PartitionTask, source: &str, see: &mut dyn FnMut(Output<'_>)) {
     let limits = WriterLimits { shard_resources_max: 40, ..WriterLimits::default() };
     let mut writer = Writer::new(plan, task, None, limits).unwrap();
     let sets = plan.sets(task.pass).into_iter().map(|wanted| {
         let mut builder = SetBuilder::new(wanted.clone(), 1_000);
-        run_pass(plan, &wanted.task().unwrap(), &mut |output| {
+        run_pass(plan, &wanted.task().unwrap(), source, &mut |output| {
             if let Output::Found { bytes } = output {
                 builder.push(bytes).unwrap();
             }
@@ -235,7 +238,6 @@ fn run_pass(plan: &ExportPlan, task: &PartitionTask, see: &mut dyn FnMut(Output<
     for (wanted, block) in &sets {
         writer.add_set(Set::load(wanted.clone(), block).unwrap()).unwrap();
     }
-    let source = source_lines().join("\n");
     writer.write_lines(source.as_bytes(), Source { name: "all", cursor: b"", offset: 0 }).unwrap();
     writer.finish();
     while let Some(output) = writer.poll_output() {

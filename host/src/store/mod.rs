@@ -126,10 +126,11 @@ impl JobStore {
         query.query_row([job, name], |row| row.get::<_, String>(0)).optional()?.map(|value| parse(&value)).transpose()
     }
 
-    /// Some of the rows that a manifest lists, or the page of it, in its order, after the given position. Position and row.
+    /// Some of the rows that a manifest lists, or the page of it with the rows that are on every page, in its order, after the
+    /// given position. Position and row.
     pub fn rows(&self, job: &str, page: Option<u32>, after: (i64, i64)) -> Result<Vec<((i64, i64), OutputFile)>> {
         let database = self.locked()?;
-        // Each goes by an index of its own.
+        // Each goes by an index of its own. What is on every page says none.
         let sql = match page {
             None => {
                 "SELECT section, number, value FROM row
@@ -139,6 +140,9 @@ impl JobStore {
             Some(_) => {
                 "SELECT section, number, value FROM row INDEXED BY row_page
                  WHERE job = ?1 AND page = ?6 AND (section, number) > (?2, ?3) AND section < ?5
+                 UNION ALL
+                 SELECT section, number, value FROM row INDEXED BY row_page
+                 WHERE job = ?1 AND page IS NULL AND (section, number) > (?2, ?3) AND section < ?5
                  ORDER BY section, number LIMIT ?4"
             }
         };

@@ -2,7 +2,7 @@
 
 use ehi_core::{
     job::{Job, State},
-    manifest::{ManifestHead, OutputFile},
+    manifest::{ManifestHead, OutputFile, Section},
     values::{self, RequestHead},
 };
 
@@ -58,6 +58,9 @@ impl World {
         if !is_complete {
             self.met(Fault::EarlyManifest);
             facts.shown = facts.shown.max(page);
+            if !self.scenario.is_early() {
+                return self.violate(format!("a page of job {number} was shown before all that it lists was known"));
+            }
         }
         if page > 1 {
             self.met(Fault::LaterPage);
@@ -68,15 +71,29 @@ impl World {
         }
         let before = facts.pages.entry(page).or_insert_with(|| manifest.clone());
         if *before != manifest {
-            self.violate(format!("page {page} of job {number} has changed"));
+            return self.violate(format!("page {page} of job {number} has changed"));
+        }
+        let differs = |other: &serde_json::Value| in_common(other) != in_common(&manifest);
+        if self.scenario.are_errors_on_all() && facts.pages.values().any(differs) {
+            self.violate(format!("page {page} of job {number} differs from others in what all have in common"));
         }
     }
 
-    /// The pages of a complete job: each has files, and each file has its page.
+    /// The pages of a complete job: each has files, and each file has its page, but for errors that are on all of them.
     pub(crate) fn check_pages(&self, rows: &[OutputFile]) -> Result<(), String> {
         let last = rows.iter().filter_map(|row| row.page).max().unwrap_or_default();
         let is_on = |page: u32| rows.iter().any(|row| row.page == Some(page));
-        let all = rows.iter().all(|row| row.page.is_some() == self.scenario.is_paged());
+        let is_on_one = |row: &OutputFile| {
+            let is_on_all = row.section == Section::Error && self.scenario.are_errors_on_all();
+            self.scenario.is_paged() && !is_on_all
+        };
+        let all = rows.iter().all(|row| row.page.is_some() == is_on_one(row));
         if all && (1..=last).all(is_on) { Ok(()) } else { Err("its files are not on its pages".into()) }
     }
+}
+
+/// What a page of 3.0 has in common with every other (BD-MAN-27).
+fn in_common(page: &serde_json::Value) -> Vec<(&String, &serde_json::Value)> {
+    let members = page.as_object().into_iter().flatten();
+    members.filter(|(name, _)| !["output", "deleted", "link"].contains(&name.as_str())).collect()
 }

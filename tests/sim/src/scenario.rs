@@ -6,7 +6,7 @@ use ehi_core::{
     Edition, Sensitive, Timestamp,
     client::{ClientLimits, ExportRequest, KickOffMethod, Stage},
     endpoint::{Auth, Downloads, EhiConfig, EndpointConfig},
-    job::{PartialManifests, PatientForm, RejectionCode, StepConfig, StepsConfig},
+    job::{EarlyPages, PartialManifests, PatientForm, RejectionCode, StepConfig, StepsConfig},
     kick_off::{Level, Operation},
     writer::WriterLimits,
 };
@@ -93,9 +93,16 @@ impl Scenario {
         self.config.partial_manifests.is_some() && self.request.allow_partial_manifests
     }
 
-    /// Whether the client may see files before the export is complete: no staff has to release them.
+    /// Whether the client may see files before the export is complete: no staff has to release them, and no page is to list
+    /// errors that are still to come.
     pub(crate) fn is_early(&self) -> bool {
-        self.is_paged() && self.config.steps.release.is_empty()
+        self.is_paged() && self.config.steps.release.is_empty() && !self.are_errors_on_all()
+    }
+
+    /// Whether every page is to list all errors.
+    pub(crate) fn are_errors_on_all(&self) -> bool {
+        let early = self.config.partial_manifests.map(|pages| pages.early);
+        self.is_paged() && early != Some(EarlyPages::Always) && self.ask.edition < Edition::Stu4Ballot
     }
 
     /// How far clocks may be apart, in milliseconds.
@@ -166,8 +173,11 @@ fn config(rng: &mut Rng, ask: &Ask, faults: &BTreeMap<Fault, (u16, u32)>) -> End
         poll_strikes_max: faults.contains_key(&Fault::FastPolls).then_some(3),
         run_seconds: rng.u64(1_200..2_400),
         downloads: *rng.choice(&[Downloads::Client, Downloads::User, Downloads::Scope]).unwrap_or(&Downloads::Client),
-        partial_manifests: (rng.u8(0..3) > 0)
-            .then(|| PartialManifests { files: rng.u32(1..4), seconds: rng.u64(1..120) }),
+        partial_manifests: (rng.u8(0..3) > 0).then(|| PartialManifests {
+            files: rng.u32(1..4),
+            seconds: rng.u64(1..120),
+            early: if rng.bool() { EarlyPages::Always } else { EarlyPages::WhereErrorsMayDiffer },
+        }),
         withheld_labels: ask.is_label_withheld.then(|| LABEL.to_owned()).into_iter().collect(),
         steps: StepsConfig {
             patient_form: (rng.u8(0..3) > 0).then_some(form),

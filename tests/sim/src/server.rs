@@ -202,7 +202,7 @@ impl Front<'_> {
             Body::Empty | Body::Row(_) => Vec::new(),
             Body::Text(text) => text.clone().into_bytes(),
             Body::Manifest(head) => {
-                let rows = self.host.call(|store| store.rows_of(id, head.page)).await?;
+                let rows = self.host.call(|store| store.rows_of(id, head)).await?;
                 let mut manifest = ManifestWriter::new((**head).clone());
                 let mut out = Vec::new();
                 for row in &rows {

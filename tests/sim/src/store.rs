@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use ehi_core::{
     job::PollAccount,
-    manifest::{OutputFile, Section},
+    manifest::{ManifestHead, OutputFile, Section},
     values::StoredJob,
 };
 
@@ -79,10 +79,10 @@ impl Store {
         self.jobs.get(id)?.rows.iter().find(|row| row.name == name).cloned()
     }
 
-    /// Those of one page, in the order of the manifest; without a page all.
-    pub(crate) fn rows_of(&self, id: &str, page: Option<u32>) -> Vec<OutputFile> {
+    /// Those of a manifest, or of the page that it is, in its order.
+    pub(crate) fn rows_of(&self, id: &str, head: &ManifestHead) -> Vec<OutputFile> {
         let mut rows = self.rows(id);
-        rows.retain(|row| page.is_none() || row.page == page);
+        rows.retain(|row| head.takes(row));
         rows
     }
 

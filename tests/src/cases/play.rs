@@ -223,7 +223,7 @@ impl<'c> Player<'c> {
             Body::Text(text) => reply(text.into_bytes(), false),
             Body::Manifest(head) => {
                 let mut rows = self.store.job(id.context("a manifest without a job")?)?.rows.clone();
-                rows.retain(|row| head.page.is_none() || row.page == head.page);
+                rows.retain(|row| head.takes(row));
                 rows.sort_by_key(|row| row.section);
                 let mut session = self.engine.manifest(&head)?;
                 let mut bytes = Vec::new();

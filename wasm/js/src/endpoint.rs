@@ -145,10 +145,11 @@ export interface EndpointConfig {
   /** The FHIR subset that `$export` holds, by queries like those of `_typeFilter`; everything unless given. */
   subset?: { onlyMatching: string[]; othersLeftOut?: boolean };
   /**
-   * Whether a client that allows it gets a manifest in pages, the first of them while the export runs: a page is closed
-   * when it has so many files (100 unless given), or when the oldest has waited for so many seconds (60 unless given).
+   * Whether a client that allows it gets a manifest in pages, in the 4.0 ballot the first while the export runs: a page is closed
+   * when it has so many files (100 unless given), or when the oldest has waited for so many seconds (60 unless given). In
+   * 3.0 pages are seen while it runs only with `early: "always"`, and then do not all list the same errors.
    */
-  partialManifests?: { files?: number; seconds?: number };
+  partialManifests?: { files?: number; seconds?: number; early?: "where-errors-may-differ" | "always" };
   /** Which resources outside the Patient compartment accompany those inside that refer to them; `off` unless given. */
   supporting?: Supporting;
   /** Whether a resource without `meta.lastUpdated` is within any `_since` and `_until`; true unless given. */
@@ -208,7 +209,7 @@ export type ResponseBody =
   | "empty"
   /** JSON. */
   | { text: string }
-  /** The output manifest: feed the job's rows to a `ManifestWriter` made of this head; if it names a page, those of that page. */
+  /** The output manifest: feed the job's rows to a `ManifestWriter` made of this head; if it names a page, those of that page and those of none. */
   | { manifest: ManifestHead }
   /** A file by its public name: look up the row and call `serveFile`, or answer `notFound`. Never a path. */
   | { row: string }

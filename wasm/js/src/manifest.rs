@@ -56,7 +56,7 @@ export interface ManifestHead {
   outputOrganizedBy?: string;
   /** What stands before a file's name in its URL, with the final `/`; empty for names relative to the manifest. */
   filesUrl: string;
-  /** The page that the manifest is: give the rows of that page, and no others. Without one, give all rows. */
+  /** The page that the manifest is: give the rows of that page and those of none, and no others. Without one, give all rows. */
   page?: number;
   /** The address of the page that follows, once there is one. */
   next?: string;
@@ -88,8 +88,8 @@ export interface OutputFile {
   /** The name of the file in which the last block goes on, if that is split. */
   continuesInFile?: string;
   /**
-   * The page of the manifest that lists it, where the manifest is in pages. The job says it when the row is published:
-   * store the rows that `apply` gives back, not those that were given.
+   * The page of the manifest that lists it, where the manifest is in pages; an error file of none is on every page. The job
+   * says it when the row is published: store the rows that `apply` gives back, not those that were given.
    */
   page?: number;
 }

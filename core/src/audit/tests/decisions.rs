@@ -177,7 +177,7 @@ fn status_that_travels_beside_the_answer_is_the_status() {
 /// Where pages are shown while the export runs, a poll tells of files.
 #[test]
 fn a_manifest_is_told_of_whether_or_not_the_export_is_complete() {
-    let mut host = Host::new(|config| config["partialManifests"] = json!({ "files": 1 }));
+    let mut host = Host::new(|config| config["partialManifests"] = json!({ "files": 1, "early": "always" }));
     let client = known(&["system/*.rs"]);
     assert_eq!(host.ask("GET", "/fhir/$export?allowPartialManifests=true", &client, 0).0, 202);
     host.command(begin(1), 1);

@@ -17,12 +17,21 @@ struct Export {
 }
 
 impl Export {
-    /// One that a host works on, of a deployment that closes a page with its second file, or after a minute.
+    /// One that a host works on, of a deployment of 3.0 that closes a page with its second file, or after a minute, and shows
+    /// it at once.
     fn begun(change: impl FnOnce(&mut Value)) -> Self {
         Self::asked("/fhir/$export?allowPartialManifests=true", change)
     }
 
     fn asked(target: &str, change: impl FnOnce(&mut Value)) -> Self {
+        Self::sent("GET", target, "", |config| {
+            config["partialManifests"]["early"] = json!("always");
+            change(config);
+        })
+    }
+
+    /// One of a deployment that says of pages only when they are closed.
+    fn sent(method: &str, target: &str, body: &str, change: impl FnOnce(&mut Value)) -> Self {
         let mut config = json!({
             "baseUrl": "https://ehr.example/fhir",
             "auth": "bearer",
@@ -30,7 +39,7 @@ impl Export {
         });
         change(&mut config);
         let (endpoint, principal) = (endpoint(&config), known(&["system/*.rs"], None));
-        let (mut job, _) = kick_off(&endpoint, "GET", target, "", &principal).unwrap();
+        let (mut job, _) = kick_off(&endpoint, method, target, body, &principal).unwrap();
         let begin = Command::Begin {
             holder: "h".into(),
             until: at(1_000_000),
@@ -92,7 +101,7 @@ impl Export {
         assert_eq!(response.header("content-type"), Some("application/json"));
         let mut out = Vec::new();
         let mut writer = ManifestWriter::new((*head).clone());
-        let mut rows: Vec<_> = self.rows.iter().filter(|row| head.page.is_none() || row.page == head.page).collect();
+        let mut rows: Vec<_> = self.rows.iter().filter(|row| head.takes(row)).collect();
         rows.sort_by_key(|row| row.section);
         rows.into_iter().for_each(|row| writer.row(row, &mut out).unwrap());
         writer.finish(&mut out);
@@ -127,7 +136,8 @@ fn row(name: &str) -> OutputFile {
 
 /// The names of the files that a manifest lists.
 fn listed(manifest: &Value) -> Vec<String> {
-    let rows = ["output", "deleted", "error"].map(|array| manifest[array].as_array().cloned().unwrap_or_default());
+    let rows =
+        ["output", "deleted", "error", "outcome"].map(|array| manifest[array].as_array().cloned().unwrap_or_default());
     let name = |row: &Value| row["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     rows.concat().iter().map(name).collect()
 }
@@ -138,7 +148,7 @@ fn without(manifest: &Value, members: &[&str]) -> Value {
     left
 }
 
-/// BD-PART-02 to BD-PART-05, BD-MAN-26, BD-MAN-27.
+/// BD-PART-02 to BD-PART-05, BD-MAN-26.
 #[test]
 fn pages_grow_while_the_export_runs_and_none_that_was_seen_changes() {
     let mut export = Export::begun(|_| {});
@@ -181,7 +191,7 @@ fn pages_grow_while_the_export_runs_and_none_that_was_seen_changes() {
     assert_eq!((status, listed(&third), third.get("link")), (200, vec!["d.ndjson".into()], None));
     for page in [&second, &third] {
         let files = ["link", "output", "deleted", "error"];
-        assert_eq!(without(page, &files), without(&first, &files), "BD-MAN-27");
+        assert_eq!(without(page, &files), without(&first, &files));
     }
     // Each page has one address.
     for address in ["/manifests/0", "/manifests/1", "/manifests/4", "/manifests/02", "/manifests/+2", "/manifests/x"] {
@@ -190,6 +200,71 @@ fn pages_grow_while_the_export_runs_and_none_that_was_seen_changes() {
     for name in ["a.ndjson", "b.ndjson", "c.ndjson", "d.ndjson", "error-1.ndjson"] {
         assert_eq!(export.file(name, 15), 200);
     }
+}
+
+/// BD-MAN-27, and BD-PART-04 with it.
+#[test]
+fn in_3_0_pages_come_with_completion_and_every_one_lists_all_errors() {
+    let mut export = Export::sent("GET", "/fhir/$export?allowPartialManifests=true", "", |_| {});
+    let names = ["a", "error-1", "b", "c", "d", "error-2", "e", "error-3"];
+    let pages = names.map(|name| export.publish(name, 2));
+    assert_eq!(
+        pages,
+        [Some(1), None, Some(1), Some(2), Some(2), None, Some(3), None],
+        "errors are on no page of their own"
+    );
+    export.job = Job::decode(&export.job.encode()).unwrap();
+    assert_eq!((export.poll(3), export.manifest("/manifests/2", 3)), ((202, None), (404, None)));
+    assert!(names.iter().all(|name| export.file(name, 3) == 404), "what no manifest lists is not there");
+    export.finish(4);
+    let first = export.poll(5).1.unwrap();
+    let pages = [first.clone()].into_iter().chain([2, 3].map(|page| {
+        let (status, manifest) = export.manifest(&format!("/manifests/{page}"), 5);
+        assert_eq!(status, 200);
+        manifest.unwrap()
+    }));
+    let pages: Vec<Value> = pages.collect();
+    let listed: Vec<Vec<String>> = pages.iter().map(listed).collect();
+    let errors = ["error-1", "error-2", "error-3"];
+    let of_pages = [&["a", "b"][..], &["c", "d"], &["e"]].map(|output| [output, &errors].concat());
+    assert_eq!(listed, of_pages);
+    for page in &pages {
+        let differ = ["output", "deleted", "link"];
+        assert_eq!(without(page, &differ), without(&first, &differ));
+    }
+    assert!(names.iter().all(|name| export.file(name, 6) == 200));
+    assert_eq!(export.manifest("/manifests/4", 6), (404, None));
+}
+
+#[test]
+fn an_export_of_errors_alone_has_one_page() {
+    let mut export = Export::sent("GET", "/fhir/$export?allowPartialManifests=true", "", |_| {});
+    export.publish_all(&["error-1", "error-2", "error-3"], 2);
+    export.finish(3);
+    let page = export.poll(4).1.unwrap();
+    assert_eq!((listed(&page).len(), page.get("link")), (3, None));
+}
+
+#[test]
+fn who_saw_no_page_is_told_of_none_that_failed() {
+    let mut export = Export::sent("GET", "/fhir/$export?allowPartialManifests=true", "", |_| {});
+    export.publish_all(&["a", "b", "c", "d", "e"], 2);
+    export.job.apply(Command::Fail { epoch: export.epoch, diagnostics: "no".into() }, at(4)).unwrap();
+    assert_eq!((export.poll(5), export.manifest("/manifests/2", 5)), ((500, None), (404, None)));
+}
+
+/// BD-PART-02: `outcome` may differ there.
+#[test]
+fn in_the_ballot_of_4_0_pages_are_seen_while_the_export_runs() {
+    let allowed = json!({ "name": "allowPartialManifests", "valueBoolean": true });
+    let body = json!({ "resourceType": "Parameters", "parameter": [allowed] }).to_string();
+    let mut export = Export::sent("POST", "/fhir/$export", &body, |config| config["edition"] = json!("4.0-ballot"));
+    export.publish_all(&["a", "error-1", "b", "c", "error-2"], 2);
+    let (status, first) = export.poll(3);
+    assert_eq!((status, listed(&first.unwrap())), (202, vec!["a".to_owned(), "error-1".to_owned()]));
+    assert_eq!([export.file("a", 3), export.file("error-1", 3), export.file("error-2", 3)], [200, 200, 404]);
+    export.finish(4);
+    assert_eq!(listed(&export.manifest("/manifests/3", 5).1.unwrap()), ["error-2"]);
 }
 
 #[test]
