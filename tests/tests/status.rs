@@ -7,6 +7,7 @@ use ehi_tests::{
     records::{patient, ward},
     requirement,
     server::{KICK_OFF_HEADERS, MANY_FILES, POLL_INTERVAL, Server, data, sample},
+    tokens::settings,
 };
 use serde_json::json;
 
@@ -157,6 +158,31 @@ fn a_line_that_cannot_be_exported_makes_no_failure() {
     thread::sleep(POLL_INTERVAL);
     assert_eq!(server.get(&location).status, 200);
     requirement!(server, "BD-STAT-18");
+}
+
+#[test]
+fn a_deployment_says_how_many_reports_fail_an_export() {
+    let spoilt = format!("{}\nZebedee\n[\"Zebedee\"]\n{{}}\n", patient("p1"));
+    let data = data(&[("a.ndjson", &spoilt)]);
+    let ended = |reports: u64| {
+        let settings = settings(&json!({ "failAbove": { "reports": reports } }));
+        let server = Server::start(data.path(), &["--config", settings.path().to_str().unwrap()]);
+        let location = server.kick_off("$export");
+        let reply = server.poll(&location);
+        (server, location, reply)
+    };
+    let (server, _, partial) = ended(3);
+    assert_eq!(partial.status, 200);
+    assert_eq!(server.lines(&partial.json(), "error").len(), 3);
+
+    let (server, location, failed) = ended(2);
+    assert_eq!(failed.status, 500);
+    let said = failed.outcome();
+    assert!(said.contains("3 problems") && !said.contains("Zebedee"), "{said}");
+    for name in ["Patient-0001.ndjson", "error-0001.ndjson"] {
+        assert_eq!(server.get(&format!("{location}/files/{name}")).status, 404, "{name}");
+    }
+    requirement!(server, "BD-STAT-19");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{SmartConfig, Subset};
 use crate::{
     Definitions, Edition,
     access::{Roles, SignedUrls},
-    job::{JobId, PartialManifests, StepsConfig},
+    job::{FailAbove, JobId, PartialManifests, StepsConfig},
     kick_off::{Operation, is_parameter},
     plan::Supporting,
     search::SearchParameterSet,
@@ -72,6 +72,10 @@ pub struct EndpointConfig {
     /// How long the work of an export may take, in seconds, before it fails.
     #[serde(default = "default_run")]
     pub run_seconds: u64,
+    /// When an export fails as a whole for what it reports of its data (BD-STAT-19). Without it never: what can be exported
+    /// is, and the rest is reported.
+    #[serde(default)]
+    pub fail_above: Option<FailAbove>,
     /// Whether `Prefer: separate-export-status` is honoured (BD-HDR-06).
     #[serde(default)]
     pub separate_export_status: bool,
@@ -237,6 +241,7 @@ impl EndpointConfig {
             subset: None,
             poll_strikes_max: None,
             run_seconds: default_run(),
+            fail_above: None,
             separate_export_status: false,
             bulk_export: default_bulk_export(),
             ehi: None,

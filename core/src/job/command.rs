@@ -33,7 +33,8 @@ pub enum Command {
         /// Until when.
         until: Timestamp,
     },
-    /// Files are stored whole: list them, and go on from the checkpoint if the host is lost.
+    /// Files are stored whole: list them, and go on from the checkpoint if the host is lost. Too many reports in them fail the
+    /// job; then it takes no more of the work.
     Publish {
         /// Of the lease.
         epoch: Epoch,
@@ -125,6 +126,7 @@ impl Job {
                 progress.published(&published);
                 self.deal(&mut published, now);
                 self.count(&published);
+                self.count_reports(&published, now);
                 rows = published;
             }
             Command::FinishPartition { epoch, partition } => {

@@ -11,6 +11,7 @@ mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod threshold;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,6 +39,7 @@ pub use pages::{EarlyPages, PartialManifests};
 use record::{Lease, PartitionProgress, Record};
 pub use state::State;
 pub use steps::{FormAnswers, PatientForm, RejectionCode, StepConfig, StepTaken, StepWanted, StepsConfig};
+pub use threshold::FailAbove;
 
 /// One export, server side. Small, whatever the export's size: rows, population and poll account lie beside it.
 ///
@@ -169,6 +171,8 @@ impl Job {
             files: 0,
             resources: 0,
             bytes: 0,
+            reports: 0,
+            fail_above: config.fail_above,
             ended: None,
             failure: None,
             steps: config.steps.of(operation),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Epoch, JobId, JobMisuse, State, pages::Pages, steps::StepsTaken};
+use super::{Epoch, FailAbove, JobId, JobMisuse, State, pages::Pages, steps::StepsTaken};
 use crate::{
     Sensitive, access::Owner, outcome::OperationOutcome, pass::Pass, plan::ExportPlan, time::Timestamp,
     writer::Checkpoint,
@@ -36,6 +36,12 @@ pub(super) struct Record {
     pub(super) files: u64,
     pub(super) resources: u64,
     pub(super) bytes: u64,
+    /// How many OperationOutcomes are in the error files.
+    #[serde(default)]
+    pub(super) reports: u64,
+    /// With how many of them it fails, as the deployment had it at the kick-off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fail_above: Option<FailAbove>,
     pub(super) ended: Option<Timestamp>,
     pub(super) failure: Option<OperationOutcome>,
     /// Steps that people take, as the deployment had them at the kick-off.

@@ -1,6 +1,7 @@
 //! Jobs that wait for people, from the kick-off on, on a clock of our own.
 
 mod pages;
+mod threshold;
 
 use std::collections::BTreeSet;
 

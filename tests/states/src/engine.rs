@@ -23,7 +23,7 @@ use crate::{
     call::{Account, Attempt, Call, File, HostId, Outcome, Record, View, Wanted},
     fault::Fault,
     mutant::{Look, Mutant},
-    scenario::{self, Hour, KNOWN_CODE, LEASE_HOURS, Scenario, instant, step_name},
+    scenario::{self, Hour, KNOWN_CODE, LEASE_HOURS, REPORTS_MAX, Scenario, instant, step_name},
 };
 
 /// The core's job, and what its calls came to.
@@ -154,7 +154,7 @@ impl Engine {
             Call::Publish { epoch, file } => Command::Publish {
                 epoch: epoch_of(epoch),
                 partition: u32::from(file.partition),
-                rows: vec![row(Attempt { epoch, file })],
+                rows: vec![self.row(Attempt { epoch, file })],
                 checkpoint: checkpoint_after(file),
             },
             Call::Finish { epoch, partition } => {
@@ -244,6 +244,25 @@ impl Engine {
         ((response.status, matches!(response.body, Body::Row(_))), effects.job)
     }
 
+    /// The row that lists a file.
+    fn row(&self, attempt: Attempt) -> OutputFile {
+        let Attempt { epoch, file: File { partition, number } } = attempt;
+        let is_spoilt = self.scenario.is_spoilt(attempt.file);
+        OutputFile {
+            section: if is_spoilt { Section::Error } else { Section::Output },
+            resource_type: None,
+            name: format!("{partition}-{number}.ndjson"),
+            key: format!("{epoch}-{partition}-{number}"),
+            content_type: None,
+            count: if is_spoilt { REPORTS_MAX + 1 } else { 1 },
+            bytes: 1,
+            gzip_bytes: None,
+            sha256: None,
+            continues_in_file: None,
+            page: None,
+        }
+    }
+
     fn record_of(&self, job: &Job) -> Record {
         let text: Arc<str> = job.encode().into();
         let mut kept = self.kept();
@@ -258,24 +277,6 @@ impl Engine {
 
 /// The epoch, and the poll account after a poll.
 type Taken = (u8, Option<Account>);
-
-/// The row that lists a file.
-fn row(attempt: Attempt) -> OutputFile {
-    let Attempt { epoch, file: File { partition, number } } = attempt;
-    OutputFile {
-        section: Section::Output,
-        resource_type: None,
-        name: format!("{partition}-{number}.ndjson"),
-        key: format!("{epoch}-{partition}-{number}"),
-        content_type: None,
-        count: 1,
-        bytes: 1,
-        gzip_bytes: None,
-        sha256: None,
-        continues_in_file: None,
-        page: None,
-    }
-}
 
 fn checkpoint_after(file: File) -> Checkpoint {
     let next = file.number + 1;

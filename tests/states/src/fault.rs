@@ -112,7 +112,9 @@ pub(crate) fn properties() -> Vec<Property<Model>> {
         never!(TooLong),
         // Where something is wrong already, the way ends for that reason.
         Property::eventually(FORGOTTEN, |_, world: &World| world.job.is_none() || world.fault.is_some()),
-        Property::sometimes("an export is complete", |_, world: &World| world.is_complete()),
+        Property::sometimes("an export comes as far as it can", |model, world: &World| {
+            if model.scenario.spoilt { world.ledger.is_failed() } else { world.is_complete() }
+        }),
     ]
 }
 

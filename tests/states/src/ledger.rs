@@ -68,6 +68,11 @@ impl Ledger {
         ledger
     }
 
+    /// Whether it ended with an error.
+    pub(crate) fn is_failed(&self) -> bool {
+        matches!(self.end, Some((End::Failed, _)))
+    }
+
     /// The epoch of the present lease; 0 before the first.
     pub(crate) fn epoch(&self) -> u8 {
         u8::try_from(self.hosts.len()).unwrap_or(u8::MAX)
@@ -131,7 +136,12 @@ impl Ledger {
                 self.transaction_time.get_or_insert(said);
             }
             Call::Renew { said, .. } => self.lease = self.lease.max(said + LEASE_HOURS),
-            Call::Publish { epoch, file } => self.published.push(Attempt { epoch, file }),
+            Call::Publish { epoch, file } => {
+                self.published.push(Attempt { epoch, file });
+                if scenario.is_spoilt(file) {
+                    self.end(scenario, End::Failed, now);
+                }
+            }
             Call::Finish { partition, .. } => {
                 self.finished.push(partition);
                 self.finished.sort_unstable();

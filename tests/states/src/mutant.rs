@@ -45,6 +45,8 @@ pub enum Mutant {
     RemovedAnytime,
     /// What is over may be deleted: the record says that the job is complete.
     DeletedAgain,
+    /// Nothing is too much to report: the record has no bound.
+    ReportsIgnored,
     /// Files are served before they are released: the record says that the job is complete.
     ServedEarly,
     /// Files are served after expiry and deletion: the record says that the job is complete.
@@ -89,7 +91,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::LeaseIgnored,
         Self::RenewalShortens,
         Self::EpochIgnored,
@@ -104,6 +106,7 @@ impl Mutant {
         Self::CodeIgnored,
         Self::RemovedAnytime,
         Self::DeletedAgain,
+        Self::ReportsIgnored,
         Self::ServedEarly,
         Self::ServedLate,
         Self::ToldForEver,
@@ -131,6 +134,7 @@ impl Mutant {
         match self {
             Self::PollNoted => Scenario::polled(),
             Self::OwnLeaseStops => Scenario::crash(),
+            Self::ReportsIgnored => Scenario::spoilt(),
             Self::RenewalShortens => Scenario::long(),
             Self::NamesTwice | Self::RowsApart => Scenario::faults(),
             Self::FormAgain
@@ -219,6 +223,10 @@ impl Mutant {
             }
             (Self::NoDeadline, Call::Timeout) => {
                 set(record, "deadline", Value::Null);
+                call
+            }
+            (Self::ReportsIgnored, Call::Publish { .. }) => {
+                set(record, "failAbove", Value::Null);
                 call
             }
             _ => call,

@@ -11,6 +11,8 @@ use ehi_core::{
 };
 use serde_json::{Value, json};
 
+use crate::call::File;
+
 /// Hours since the kick-off: the clock of the model. An hour is how long a tombstone stands, and everything that a
 /// deployment can set is a number of hours here.
 pub type Hour = u8;
@@ -42,6 +44,8 @@ pub struct Scenario {
     pub faults: u8,
     /// How many hosts crash.
     pub crashes: u8,
+    /// Whether the last file of each partition reports more than an export may, so that none completes.
+    pub spoilt: bool,
 }
 
 impl Scenario {
@@ -57,6 +61,7 @@ impl Scenario {
             Self::crash(),
             Self::steps_each(),
             Self::two_partitions(),
+            Self::spoilt(),
         ]
     }
 
@@ -105,6 +110,15 @@ impl Scenario {
         Self { name: "$ehi-export, two partitions", faults: 1, run_hours: 1, ..EHI }
     }
 
+    pub(crate) fn spoilt() -> Self {
+        Self { name: "$export, two files and too many reports", files: 2, faults: 1, spoilt: true, ..BULK }
+    }
+
+    /// Whether a file reports more than an export may.
+    pub(crate) fn is_spoilt(&self, file: File) -> bool {
+        self.spoilt && file.number + 1 == self.files
+    }
+
     /// How many steps staff take.
     pub fn steps(&self) -> u8 {
         self.before + self.release
@@ -135,6 +149,7 @@ impl Scenario {
             "runSeconds": u64::from(self.run_hours) * HOUR_SECONDS,
             "pollIntervalMillis": HOUR_SECONDS * 1000,
             "pollStrikesMax": STRIKES_MAX,
+            "failAbove": { "reports": REPORTS_MAX },
             "steps": {
                 "patientForm": { "url": "https://ehr.example/forms/{job}", "deadlineSeconds": HOUR_SECONDS },
                 "before": steps(0..self.before),
@@ -201,6 +216,9 @@ pub(crate) const TOMBSTONE_HOURS: Hour = 1;
 /// Early polls after which an export is ended.
 pub(crate) const STRIKES_MAX: u8 = 1;
 
+/// More reports than these fail an export.
+pub(crate) const REPORTS_MAX: u64 = 2;
+
 /// The one code with which staff may reject a step.
 pub(crate) const KNOWN_CODE: &str = "unsigned";
 
@@ -221,6 +239,7 @@ const BULK: Scenario = Scenario {
     split: false,
     faults: 0,
     crashes: 0,
+    spoilt: false,
 };
 
 const EHI: Scenario = Scenario { name: "$ehi-export", ehi: true, release: 1, partitions: 2, ..BULK };

@@ -150,6 +150,8 @@ export interface EndpointConfig {
    * 3.0 pages are seen while it runs only with `early: "always"`, and then do not all list the same errors.
    */
   partialManifests?: { files?: number; seconds?: number; early?: "where-errors-may-differ" | "always" };
+  /** With more reports in its error files an export fails as a whole; never unless given. */
+  failAbove?: { reports: number };
   /** Which resources outside the Patient compartment accompany those inside that refer to them; `off` unless given. */
   supporting?: Supporting;
   /** Whether a resource without `meta.lastUpdated` is within any `_since` and `_until`; true unless given. */
