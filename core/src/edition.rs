@@ -20,3 +20,25 @@ pub enum Edition {
     #[serde(rename = "4.0-ballot")]
     Stu4Ballot,
 }
+
+impl Edition {
+    /// The version of the guide's definitions, as canonicals name it.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::Stu1 => "1.0.1",
+            Self::Stu2 => "2.0.0",
+            Self::Stu3 => "3.0.0",
+            Self::Stu4Ballot => "4.0.0-ballot",
+        }
+    }
+
+    /// What `$export` of this edition is called beside that of another, which has the plain name.
+    pub(crate) fn operation_name(self) -> &'static str {
+        match self {
+            Self::Stu1 => "export-v1",
+            Self::Stu2 => "export-v2",
+            Self::Stu3 => "export-v3",
+            Self::Stu4Ballot => "export-v4",
+        }
+    }
+}

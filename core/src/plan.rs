@@ -276,7 +276,7 @@ impl ExportPlan {
             undated_included: config.undated_included,
             transaction_time: None,
             edition: match kick_off.operation {
-                Operation::Export => config.edition,
+                Operation::Export => kick_off.edition,
                 // The Argonaut guide builds on the asynchronous pattern, whose manifest is that of 2.0.
                 Operation::EhiExport => Edition::Stu2,
             },

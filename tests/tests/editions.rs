@@ -6,6 +6,7 @@ use ehi_tests::{
     records::{patient, ward},
     requirement,
     server::{Server, data, sample},
+    tokens::settings,
 };
 use serde_json::{Value, json};
 
@@ -137,6 +138,39 @@ fn in_4_0_deletions_have_a_url_and_no_type() {
     assert_eq!(deleted.get("type"), None);
     assert_eq!(server.lines(&manifest, "deleted").len(), 1);
     requirement!(server, "BD4-07");
+}
+
+#[test]
+fn one_endpoint_speaks_two_editions_by_operations_of_their_own() {
+    let data = ward();
+    let settings = settings(&json!({ "alsoEditions": ["4.0-ballot"] }));
+    let server = Server::start(data.path(), &["--jobs", "20", "--config", settings.path().to_str().unwrap()]);
+    let statement = server.get("metadata").json();
+    let rest = &statement["rest"][0];
+    let of = |name: &str| {
+        let resources = rest["resource"].as_array().unwrap();
+        &resources.iter().find(|resource| resource["type"] == name).expect("the type")["operation"]
+    };
+    for (operations, definition) in
+        [(&rest["operation"], "export"), (of("Patient"), "patient-export"), (of("Group"), "group-export")]
+    {
+        for (name, version) in [("export", "3.0.0"), ("export-v4", "4.0.0-ballot")] {
+            let canonical = format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{definition}|{version}");
+            let declared = json!({ "name": name, "definition": canonical });
+            assert!(operations.as_array().unwrap().contains(&declared), "{declared}");
+        }
+    }
+    // Each is there, and what follows is of its edition.
+    let (_, third) = server.export("$export");
+    assert!(third["request"].is_string() && third["error"].is_array());
+    for target in ["$export-v4", "Patient/$export-v4", "Group/one/$export-v4"] {
+        let (_, fourth) = server.finish(&server.post(target, &json!([])));
+        assert_eq!(fourth.get("request"), None, "{target}");
+        assert!(fourth["manifestType"].is_string(), "{target}");
+    }
+    assert_eq!(server.get("$export-v4").status, 405, "the ballot has no GET");
+    assert_eq!(server.post("$export-v3", &json!([])).status, 404);
+    requirement!(server, "BD-CAP-08");
 }
 
 /// An export of a patient and of a line that is no resource, in the ballot edition.

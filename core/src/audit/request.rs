@@ -92,16 +92,18 @@ impl Asked {
             ["bulk", id, "files", name] => {
                 JobId::parse(id).map_or(Self::Other, |job| Self::File { job, name: (*name).to_owned() })
             }
-            [of @ .., operation] => export(of, operation).map_or(Self::Other, Self::Export),
+            [of @ .., operation] => export(endpoint, of, operation).map_or(Self::Other, Self::Export),
             [] => Self::Other,
         }
     }
 }
 
-fn export(of: &[&str], operation: &str) -> Option<AuditedExport> {
+fn export(endpoint: &Endpoint, of: &[&str], operation: &str) -> Option<AuditedExport> {
     let operation = match operation {
+        // It is asked for also where it is not there.
         "$export" => Operation::Export,
         "$ehi-export" => Operation::EhiExport,
+        of_edition if endpoint.config().edition_of(of_edition).is_some() => Operation::Export,
         _ => return None,
     };
     let level = match of {

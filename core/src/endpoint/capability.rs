@@ -29,7 +29,7 @@ pub(super) fn statement(endpoint: &Endpoint) -> Response {
             "documentation": documentation(config),
             "security": security(config.auth),
             "resource": resources(endpoint),
-            "operation": offered(config, [operation("export", "export")]),
+            "operation": operations(config, "export"),
         }],
     });
     if !config.bulk_export {
@@ -80,6 +80,7 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
                 "definition": "https://ehi-export.github.io/fhir/OperationDefinition/patient-instance-export",
                 "documentation": "Patient/[id]/$export: the compartment of one patient, with the parameters of patient-export",
             });
+            let one = offered(&endpoint.config, [one]);
             let ehi = endpoint.config.ehi.as_ref().map(|ehi| {
                 json!({
                     "name": "ehi-export",
@@ -91,11 +92,11 @@ fn resource(endpoint: &Endpoint, name: &str) -> Value {
                     ),
                 })
             });
-            let exports = offered(&endpoint.config, [operation("export", "patient-export"), one]);
-            json!({ "type": name, "operation": exports.into_iter().chain(ehi).collect::<Vec<_>>() })
+            let exports = operations(&endpoint.config, "patient-export").into_iter().chain(one).chain(ehi);
+            json!({ "type": name, "operation": exports.collect::<Vec<_>>() })
         }
         "Group" => {
-            json!({ "type": name, "operation": offered(&endpoint.config, [operation("export", "group-export")]) })
+            json!({ "type": name, "operation": operations(&endpoint.config, "group-export") })
         }
         "Practitioner" => {
             let of_provider = json!({
@@ -183,23 +184,39 @@ fn not_in_exports() -> Value {
     ["export", "patient-export", "group-export"].into_iter().map(flag).collect()
 }
 
-fn operation(name: &str, canonical: &str) -> Value {
-    json!({ "name": name, "definition": definition(canonical) })
+/// The operations of one definition: where several editions are spoken, one of each, told apart by name and by the version
+/// of the definition (BD-CAP-08).
+fn operations(config: &EndpointConfig, canonical: &str) -> Vec<Value> {
+    let operation = |(name, edition): (&str, Edition)| {
+        let version = if config.also_editions.is_empty() { String::new() } else { format!("|{}", edition.version()) };
+        json!({ "name": name, "definition": definition(canonical) + &version })
+    };
+    if config.bulk_export { config.exports().map(operation).collect() } else { Vec::new() }
 }
 
 fn definition(canonical: &str) -> String {
     format!("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/{canonical}")
 }
 
-/// The parameters that came with later editions than the first, as far as this deployment acts on them.
+/// The parameters that came with later editions than the first, as far as this deployment acts on them in any.
 fn later_parameters(config: &EndpointConfig) -> String {
-    let (since_3, since_4) = (config.edition >= Edition::Stu3, config.edition >= Edition::Stu4Ballot);
+    let spoken = |since| config.exports().any(|(_, edition)| edition >= since);
+    let (since_3, since_4) = (spoken(Edition::Stu3), spoken(Edition::Stu4Ballot));
     let all = [
         ("organizeOutputBy with Patient, ", since_3),
         ("allowPartialManifests, ", since_3 && config.partial_manifests.is_some()),
         ("_minimumFileSize and _maximumFileSize, ", since_4),
     ];
     all.into_iter().filter(|(_, is_one)| *is_one).map(|(text, _)| text).collect()
+}
+
+/// Which operation speaks which edition, where there is more than one.
+fn editions(config: &EndpointConfig) -> String {
+    if config.also_editions.is_empty() {
+        return String::new();
+    }
+    let spoken = config.exports().map(|(name, edition)| format!("${name} speaks {}", edition.version()));
+    format!(" {}, each at all levels and with the parameters of its edition.", spoken.collect::<Vec<_>>().join(", "))
 }
 
 /// BD-TYPE-03: what is refused although the guide has it.
@@ -245,8 +262,9 @@ fn documentation(config: &EndpointConfig) -> String {
          and Group level the Patient compartment decides; {supporting}, whatever their last update and whatever \
          _typeFilter says. Provenance of what is in the compartment is added from edition 2.0 on, unless _type leaves it \
          out. _since {new_members} of a group. What has no meta.lastUpdated {undated} exported with _since \
-         and _until.{}",
+         and _until.{}{}",
         subset_of(config),
-        unsupported(config)
+        unsupported(config),
+        editions(config)
     )
 }

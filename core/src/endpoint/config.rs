@@ -39,6 +39,10 @@ pub struct EndpointConfig {
     /// The edition of the guide that is spoken.
     #[serde(default)]
     pub edition: Edition,
+    /// Editions that are spoken besides, each by an operation of its own: `$export-v1`, `$export-v2`, `$export-v3` and, for the
+    /// ballot of 4.0, `$export-v4` (BD-CAP-08). All that follows a kick-off is of its edition.
+    #[serde(default)]
+    pub also_editions: BTreeSet<Edition>,
     /// Whether a kick-off without `Prefer: respond-async` is refused (BD-HDR-04).
     #[serde(default)]
     pub prefer_required: bool,
@@ -230,6 +234,7 @@ impl EndpointConfig {
             insecure_http: false,
             hosts: Vec::new(),
             edition: Edition::default(),
+            also_editions: BTreeSet::new(),
             prefer_required: false,
             accept_required: false,
             jobs_per_client_max: default_jobs(),
@@ -287,6 +292,18 @@ impl EndpointConfig {
         Ok(set.to_table().into())
     }
 
+    /// The names of the operations of `$export`, without the dollar sign, and the edition that each speaks.
+    pub(crate) fn exports(&self) -> impl Iterator<Item = (&'static str, Edition)> {
+        let others = self.also_editions.iter().map(|edition| (edition.operation_name(), *edition));
+        [("export", self.edition)].into_iter().chain(others)
+    }
+
+    /// The edition that the operation of that path segment speaks, if it is one of `$export`.
+    pub(crate) fn edition_of(&self, operation: &str) -> Option<Edition> {
+        let name = operation.strip_prefix('$').filter(|_| self.bulk_export)?;
+        self.exports().find(|(own, _)| *own == name).map(|(_, edition)| edition)
+    }
+
     pub(crate) fn polling_location(&self, id: &JobId) -> String {
         format!("{}/bulk/{id}", self.base_url)
     }
@@ -325,6 +342,8 @@ impl EndpointConfig {
             "`baseUrl` must have a host and no final slash, and be visible ASCII"
         } else if self.base_url.contains(['?', '#']) {
             "`baseUrl` must have no query and no fragment"
+        } else if self.also_editions.contains(&self.edition) {
+            "each of `alsoEditions` must be another than `edition`"
         } else if self.jobs_per_client_max == 0 {
             "`jobsPerClientMax` must be at least 1"
         } else if let Some(problem) = self.steps.problem() {

@@ -2,7 +2,7 @@
 
 use super::{Auth, Endpoint, capability, not_found, smart, unauthorized};
 use crate::{
-    Refusal,
+    Edition, Refusal,
     access::{Principal, is_signed},
     http::{Prefer, Request, Response, Target},
     job::JobId,
@@ -55,38 +55,36 @@ impl Endpoint {
         if !let_in {
             return Ok(self.signed(&segments, &target).unwrap_or_else(|| Route::Respond(unauthorized())));
         }
-        let level = match segments.as_slice() {
-            ["$export"] => Level::System,
-            ["Patient", "$export"] => Level::AllPatients,
-            ["Group", id, "$export"] if is_id(id) => Level::Group((*id).to_owned()),
-            ["Practitioner", id, "$export"] if is_id(id) => Level::Practitioner((*id).to_owned()),
-            ["Patient", id, "$export"] if is_id(id) => Level::Patient((*id).to_owned()),
-            // Some libraries encode the dollar sign; a decoded segment is the same.
+        // Some libraries encode the dollar sign; a decoded segment is the same.
+        if let [of @ .., operation] = segments.as_slice()
+            && let Some(edition) = self.config.edition_of(operation)
+        {
+            let Some(level) = level_of(of) else { return Ok(Route::Respond(not_found())) };
+            let kick_off = self.kick_off(request, Operation::Export, edition, level)?;
+            return Ok(Route::KickOff(Box::new(kick_off)));
+        }
+        match segments.as_slice() {
             ["Patient", id, "$ehi-export"] if is_id(id) && self.config.ehi.is_some() => {
                 let level = Level::Patient((*id).to_owned());
-                let kick_off = self.kick_off(request, Operation::EhiExport, level)?;
-                return Ok(Route::KickOff(Box::new(kick_off)));
+                let kick_off = self.kick_off(request, Operation::EhiExport, self.config.edition, level)?;
+                Ok(Route::KickOff(Box::new(kick_off)))
             }
             ["bulk", id, rest @ ..] => {
                 let job = matches!(rest, [] | ["files" | "manifests", _]).then(|| JobId::parse(id)).flatten();
-                return Ok(job.map_or_else(|| Route::Respond(not_found()), Route::Job));
+                Ok(job.map_or_else(|| Route::Respond(not_found()), Route::Job))
             }
             [name @ ("Group" | "Patient" | "Practitioner")] => {
                 allow(request, &["GET", "HEAD"])?;
                 self.check_accept(request)?;
-                return self.find_resources(request, name, None, principal);
+                self.find_resources(request, name, None, principal)
             }
             [name @ "Group", id] if is_id(id) => {
                 allow(request, &["GET", "HEAD"])?;
                 self.check_accept(request)?;
-                return self.find_resources(request, name, Some(id), principal);
+                self.find_resources(request, name, Some(id), principal)
             }
-            _ => return Ok(Route::Respond(not_found())),
-        };
-        if !self.config.bulk_export {
-            return Ok(Route::Respond(not_found()));
+            _ => Ok(Route::Respond(not_found())),
         }
-        self.kick_off(request, Operation::Export, level).map(|kick_off| Route::KickOff(Box::new(kick_off)))
     }
 
     /// A file whose address stands for the token. A wrong signature is answered like a file that does not exist, and so is
@@ -98,9 +96,15 @@ impl Endpoint {
         Some(job.map_or_else(|| Route::Respond(not_found()), Route::Job))
     }
 
-    fn kick_off(&self, request: &Request<'_>, operation: Operation, level: Level) -> Result<KickOff, Refusal> {
+    fn kick_off(
+        &self,
+        request: &Request<'_>,
+        operation: Operation,
+        edition: Edition,
+        level: Level,
+    ) -> Result<KickOff, Refusal> {
         // The 4.0 ballot dropped GET (BD4-01, BD-KICK-05).
-        let is_post_only = operation == Operation::EhiExport || self.config.edition == crate::Edition::Stu4Ballot;
+        let is_post_only = operation == Operation::EhiExport || edition == Edition::Stu4Ballot;
         let methods: &[&str] = if is_post_only { &["POST"] } else { &["GET", "POST"] };
         allow(request, methods)?;
         self.check_accept(request)?;
@@ -112,7 +116,7 @@ impl Endpoint {
         if request.method == "POST" {
             check_content_type(request)?;
         }
-        let reader = kick_off::Reader::new(&self.config, self.definitions(), operation, request);
+        let reader = kick_off::Reader::new(&self.config, self.definitions(), operation, edition, request);
         // For POST the URL alone is the request: its parameters are in the body (BD-MAN-04).
         let target = if request.method == "POST" { Target::parse(request.target).path } else { request.target };
         let kick_off = kick_off::read(reader, request, level, format!("{}{target}", self.config.origin()))?;
@@ -157,6 +161,18 @@ impl Endpoint {
             return Ok(());
         };
         Err(Refusal::new(status, Issue::error(IssueCode::TooLong, what)))
+    }
+}
+
+/// Whose data an operation of `$export` on that path is about.
+fn level_of(path: &[&str]) -> Option<Level> {
+    match path {
+        [] => Some(Level::System),
+        ["Patient"] => Some(Level::AllPatients),
+        ["Group", id] if is_id(id) => Some(Level::Group((*id).to_owned())),
+        ["Practitioner", id] if is_id(id) => Some(Level::Practitioner((*id).to_owned())),
+        ["Patient", id] if is_id(id) => Some(Level::Patient((*id).to_owned())),
+        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ResourceType, Sensitive,
+    Edition, ResourceType, Sensitive,
     elements::Elements,
     outcome::Issue,
     plan::{FileSizes, Organize, Provenance},
@@ -35,6 +35,8 @@ pub struct KickOff {
     /// Which operation.
     #[serde(default)]
     pub operation: Operation,
+    /// The edition of the guide in which it was asked for, and is answered.
+    pub edition: Edition,
     /// Whose data.
     pub level: Level,
     /// Whether status is to travel beside the answer to a poll (BD-HDR-06).

@@ -48,10 +48,11 @@ impl<'d> Reader<'d> {
         config: &'d EndpointConfig,
         definitions: Definitions<'d>,
         operation: Operation,
+        edition: Edition,
         request: &Request<'_>,
     ) -> Self {
         Self {
-            edition: config.edition,
+            edition,
             definitions,
             base_url: config.base_url.as_str(),
             operation,
@@ -105,6 +106,7 @@ pub(crate) fn read(
     }
     let mut kick_off = KickOff {
         operation: reader.operation,
+        edition: reader.edition,
         separate_status: false,
         lenient: reader.lenient,
         vendor_parameters: BTreeMap::new(),

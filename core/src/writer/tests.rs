@@ -32,6 +32,7 @@ struct Closed {
 fn plan() -> ExportPlan {
     let kick_off = KickOff {
         operation: Default::default(),
+        edition: Default::default(),
         separate_status: false,
         lenient: false,
         vendor_parameters: BTreeMap::new(),

@@ -128,6 +128,8 @@ export interface EndpointConfig {
   hosts?: string[];
   /** The edition of the guide that is spoken; `3.0` unless given. */
   edition?: Edition;
+  /** Editions that are spoken besides, each by an operation of its own, such as `$export-v4`. */
+  alsoEditions?: Edition[];
   /** Whether a kick-off without `Prefer: respond-async` is refused. */
   preferRequired?: boolean;
   /** Whether a kick-off without `Accept` is refused. */
@@ -253,6 +255,7 @@ export interface FileSizes {
 
 /** An export that was asked for, to hand on. */
 export interface KickOff {
+  edition: Edition;
   level: Level;
   /// `patient`: ids, each with its place in the Parameters; `null` is all patients of the level.
   patients: Record<string, number> | null;

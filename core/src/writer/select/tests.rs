@@ -21,6 +21,7 @@ const BASE: &str = "https://ehr.example/fhir";
 fn plan(level: Level) -> ExportPlan {
     let kick_off = KickOff {
         operation: Default::default(),
+        edition: Default::default(),
         separate_status: false,
         lenient: false,
         vendor_parameters: BTreeMap::new(),
