@@ -216,6 +216,11 @@ pub fn serve_file(record: &str, file: &OutputFile, head: &RequestHead) -> Result
     Ok(head.with_body(&[], |request| job.serve_file(file, request)))
 }
 
+/// See [`Endpoint::return_to_client`].
+pub fn return_to_client(endpoint: &Endpoint, record: &str) -> Result<Option<Response>, JobMisuse> {
+    Ok(endpoint.return_to_client(&Job::decode(record)?))
+}
+
 /// See [`Job::handle_timeout`]. The job, if it changed.
 pub fn handle_timeout(record: &str, now: i64) -> Result<Option<StoredJob>, JobMisuse> {
     let mut job = Job::decode(record)?;

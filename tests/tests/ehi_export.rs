@@ -180,6 +180,51 @@ fn the_form_is_handed_in_by_who_the_deployment_knows() {
 }
 
 #[test]
+fn the_browser_goes_back_to_where_the_app_registered_and_nowhere_else() {
+    let data = records();
+    let url = "https://app.example/ehi/done?from=form";
+    let form = json!({ "url": "https://portal.example/forms/{job}", "deadlineSeconds": 3600 });
+    let settings = settings(&json!({
+        "ehi": { "documentationUrl": "https://ehr.example/formats" },
+        "steps": { "patientForm": form },
+        "clients": { "app": { "interactionReturnUrl": url } },
+    }));
+    let people = people();
+    let server = Server::start_with_tokens(data.path(), people.path(), Some(settings.path()), &["--jobs", "20"]);
+    let asked = |bearer: &str| {
+        server.bear(bearer);
+        let accepted = post(&server, TARGET, &[("Prefer", "respond-async")]);
+        server.target_of(accepted.header("content-location").unwrap())
+    };
+    let submit = |location: &str, query: &str, content_type: &str, body: &str| {
+        server.bear("records");
+        let headers =
+            [("Content-Type", content_type), ("Referer", "https://evil.example/"), ("X-Forwarded-Host", "evil")];
+        let target = format!("/staff/jobs/{}{query}", location.rsplit('/').next().unwrap());
+        let answer = server.send("POST", &target, &headers, body);
+        (answer.status, answer.header("location").map(str::to_owned))
+    };
+    let (browser, json) = ("application/x-www-form-urlencoded; charset=UTF-8", "application/json");
+    let location = asked("app");
+    assert_eq!(submit(&location, "", browser, "redirect_uri=https%3A%2F%2Fevil.example"), (400, None), "no such field");
+    assert_eq!(submit(&location, "", browser, "types=Surprise"), (409, None), "a form that is refused stays one");
+    let fields = "types=&types=Patient&withheldLabels=";
+    let back = (302, Some(url.to_owned()));
+    assert_eq!(submit(&location, "?redirect_uri=https://evil.example", browser, fields), back);
+    assert_eq!(submit(&location, "", browser, fields), (409, None), "it is sent once");
+    server.bear("app");
+    let manifest = server.poll(&location).json();
+    assert_eq!(names(&server.lines(&manifest, "output")), set(&["Patient/p1"]), "what the form left in");
+
+    let location = asked("app");
+    assert_eq!(submit(&location, "", json, r#"{"formSubmitted":{"answers":{}}}"#), back);
+    let location = asked("backend");
+    let said_to_be_a_form = submit(&location, "", browser, r#"{"formSubmitted":{"answers":{}}}"#);
+    assert_eq!(said_to_be_a_form, (200, None), "JSON is JSON, and this client registered no address");
+    requirement!(server, "EHI-KICK-10");
+}
+
+#[test]
 fn people_take_their_steps_before_and_after_the_export() {
     let data = records();
     let (server, _people, _settings) = server(&data, true, &[]);

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{SmartConfig, Subset};
+use super::{ClientConfig, SmartConfig, Subset};
 use crate::{
     Definitions, Edition,
     access::{Roles, SignedUrls},
@@ -116,6 +116,9 @@ pub struct EndpointConfig {
     /// Steps that people take before an export begins and before its files are released.
     #[serde(default)]
     pub steps: StepsConfig,
+    /// What clients have registered, by their ids.
+    #[serde(default)]
+    pub clients: BTreeMap<String, ClientConfig>,
     /// Parameters of the deployment's own, by name; what they mean is for its data source to know.
     #[serde(default)]
     pub vendor_parameters: BTreeMap<String, VendorParameter>,
@@ -258,6 +261,7 @@ impl EndpointConfig {
             partial_manifests: None,
             smart: None,
             steps: StepsConfig::default(),
+            clients: BTreeMap::new(),
             vendor_parameters: BTreeMap::new(),
             unsupported_parameters: BTreeSet::new(),
             supporting: Supporting::default(),
@@ -355,6 +359,8 @@ impl EndpointConfig {
         } else if let Some(problem) = self.partial_manifests.as_ref().and_then(PartialManifests::problem) {
             problem
         } else if let Some(problem) = self.smart.as_ref().and_then(|smart| smart.problem(self.insecure_http)) {
+            problem
+        } else if let Some(problem) = self.problem_of_clients() {
             problem
         } else if self.run_seconds == 0 {
             "`runSeconds` must be at least 1"

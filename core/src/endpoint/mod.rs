@@ -4,6 +4,7 @@ mod authorize;
 mod capability;
 mod config;
 mod filter_sets;
+mod interaction;
 mod look_up;
 mod patients;
 mod route;
@@ -31,6 +32,7 @@ use crate::{
 pub use config::{
     AttachmentPolicy, Auth, ConfigError, Downloads, EhiConfig, EndpointConfig, NewMembers, VendorParameter,
 };
+pub use interaction::ClientConfig;
 pub use route::Route;
 pub(crate) use route::allow;
 pub use smart::SmartConfig;

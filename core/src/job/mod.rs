@@ -2,6 +2,7 @@
 
 mod account;
 mod command;
+mod form;
 mod id;
 mod pages;
 mod permit;

@@ -164,7 +164,7 @@ impl Serve {
         };
         // The one line on standard output, for people and for scripts that wait for it.
         println!("serving {}", config.base_url);
-        Server::new(exporter, identity).run(listener, origin, stop()).await
+        Server::new(exporter, identity, config)?.run(listener, origin, stop()).await
     }
 
     /// What the file says, then what the command line says.

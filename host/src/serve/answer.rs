@@ -182,6 +182,11 @@ async fn send(server: &Server, decision: Decision) -> Result<Response> {
             Body::from_stream(unpack::unpack(packed, range))
         }
     };
+    with_head(status, headers, body)
+}
+
+/// The response with the head that the engine gave it.
+pub(super) fn with_head(status: u16, headers: Vec<(String, String)>, body: Body) -> Result<Response> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status)?;
     for (name, value) in headers {

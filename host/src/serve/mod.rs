@@ -14,6 +14,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use axum::{Router, http::HeaderValue};
+use ehi_core::{Endpoint, endpoint::EndpointConfig};
 use tokio::{net::TcpListener, sync::Notify};
 
 pub use identity::Identity;
@@ -27,15 +28,18 @@ use downloads::Downloads;
 pub struct Server {
     exporter: Exporter,
     identity: Identity,
+    /// For what is asked by the pages of the deployment and not by clients.
+    endpoint: Arc<Endpoint>,
     /// Wakes the scheduler when a job was made or ended.
     work: Arc<Notify>,
     downloads: Downloads,
 }
 
 impl Server {
-    /// A server that tells people apart in that way.
-    pub fn new(exporter: Exporter, identity: Identity) -> Self {
-        Self { exporter, identity, work: Arc::new(Notify::new()), downloads: Downloads::default() }
+    /// A server that tells people apart in that way, of the deployment that the engines are of.
+    pub fn new(exporter: Exporter, identity: Identity, config: EndpointConfig) -> Result<Self> {
+        let (endpoint, work) = (Arc::new(Endpoint::new(config)?), Arc::new(Notify::new()));
+        Ok(Self { exporter, identity, endpoint, work, downloads: Downloads::default() })
     }
 
     /// Serves until told to stop; then lets answers that have begun end. A job that is interrupted goes on when the

@@ -2,25 +2,28 @@
 //!
 //! `GET /staff/jobs/ID` says what a job waits for; `POST` takes the step: `{"approve":{"step":"review"}}`,
 //! `{"reject":{"step":"review","code":"identity","note":"…"}}`, or the answers of a patient's form,
-//! `{"formSubmitted":{"answers":{…}}}`. Only tokens of staff open it, and it is no part of the FHIR base.
+//! `{"formSubmitted":{"answers":{…}}}`. A browser's form (`application/x-www-form-urlencoded`) is such answers too, and the
+//! answer to either is to go back to the app, if that registered an address. Only tokens of staff open it, and it is no part
+//! of the FHIR base: a proxy that knows the patient sends the form on with one.
 
 use anyhow::Result;
 use axum::{
     Json, Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
 };
 use ehi_core::{
+    http as core_http,
     job::{Command, FormAnswers, Wants},
-    values::RequestHead,
+    values::{self, RequestHead},
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Server, tokens::Staff};
+use super::{Server, answer::with_head, tokens::Staff};
 use crate::{clock, engine::EngineError};
 
 pub(super) fn routes() -> Router<Server> {
@@ -50,11 +53,12 @@ async fn look(State(server): State<Server>, Path(id): Path<String>, headers: Hea
 }
 
 async fn take(State(server): State<Server>, Path(id): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let is_form = is_form(&headers);
     with_staff(server, &headers, move |server, staff| {
-        let Ok(step) = serde_json::from_slice::<Step>(&body) else {
+        let Some(step) = step(is_form, &body) else {
             return Ok(problem(StatusCode::BAD_REQUEST, "the body is no step: approve, reject or formSubmitted"));
         };
-        let by = staff.name;
+        let (by, is_submitted) = (staff.name, matches!(step, Step::FormSubmitted { .. }));
         let command = match step {
             Step::Approve { step } => Command::Approve { step, by },
             Step::Reject { step, code, note } => Command::Reject { step, code, by, note },
@@ -66,7 +70,10 @@ async fn take(State(server): State<Server>, Path(id): Path<String>, headers: Hea
         match server.exporter.tell(&id, &command) {
             Ok(()) => {
                 server.work.notify_one();
-                waits_for(server, &id)
+                match returned(server, &id)?.filter(|_| is_submitted) {
+                    Some(response) => with_head(response.status, response.headers, Body::empty()),
+                    None => waits_for(server, &id),
+                }
             }
             Err(error) => match error.downcast_ref::<EngineError>() {
                 // What a job refuses is the asker's mistake, and its text shows nothing of the job.
@@ -76,6 +83,25 @@ async fn take(State(server): State<Server>, Path(id): Path<String>, headers: Hea
         }
     })
     .await
+}
+
+/// The step that a body tells of. Some programs call everything a form that they send; what is JSON is none.
+fn step(is_form: bool, body: &[u8]) -> Option<Step> {
+    let submitted = || FormAnswers::from_form(body).ok().map(|answers| Step::FormSubmitted { answers });
+    serde_json::from_slice(body).ok().or_else(|| is_form.then(submitted).flatten())
+}
+
+/// Whether a browser's form was sent.
+fn is_form(headers: &HeaderMap) -> bool {
+    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = said.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// Where the browser goes that brought a form, if it goes anywhere.
+fn returned(server: &Server, id: &str) -> Result<Option<core_http::Response>> {
+    let Some(job) = server.exporter.store.load(id)? else { return Ok(None) };
+    Ok(values::return_to_client(&server.endpoint, &job.record)?)
 }
 
 fn waits_for(server: &Server, id: &str) -> Result<Response> {
