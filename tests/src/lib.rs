@@ -1,6 +1,7 @@
-//! What the tests of all faces share: a running server, a plain HTTP client, small records, cases, requirements, tokens, cut
-//! input.
+//! What the tests of all faces share: a running server, a plain HTTP client, an authorisation server, small records, cases,
+//! requirements, tokens, cut input.
 
+pub mod authorization;
 pub mod cases;
 pub mod cut;
 pub mod http;

@@ -122,6 +122,7 @@ fn capabilities(config: &EndpointConfig, smart: &SmartConfig) -> BTreeSet<String
         ("permission-v1", true),
         ("permission-v2", true),
         ("permission-patient", launch),
+        ("permission-offline", launch && smart.scopes.contains("offline_access")),
         ("permission-user", launch && config.roles.is_some()),
     ];
     let own = all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name.to_owned());
@@ -189,7 +190,15 @@ mod tests {
         let (_, _, launched) = get(&endpoint(json!({ "smart": launched })).unwrap(), "");
         assert_eq!(launched["authorization_endpoint"], "https://ehr.example/authorize");
         assert_eq!(launched["grant_types_supported"], json!(["authorization_code", "client_credentials"]));
-        assert_eq!(launched["capabilities"][1], "launch-standalone");
+        let expected = [
+            "client-confidential-asymmetric",
+            "launch-standalone",
+            "permission-offline",
+            "permission-patient",
+            "permission-v1",
+            "permission-v2",
+        ];
+        assert_eq!(launched["capabilities"], json!(expected));
         let expected = json!(["offline_access", "patient/*.read", "patient/*.rs", "system/*.read", "system/*.rs"]);
         assert_eq!(launched["scopes_supported"], expected);
     }
