@@ -3,6 +3,7 @@
 //! A test that asserts a requirement writes a record of it into a folder. The records of a run are held against the
 //! list in `tests/requirements.toml`, so that a row says "covered" only if a test that ran says so too.
 
+mod documented;
 mod judge;
 mod matrix;
 mod page;
@@ -37,7 +38,7 @@ pub(crate) fn run(workspace: &Workspace, args: &RequirementsArgs) -> Result<()> 
 pub(crate) fn settle(workspace: &Workspace, mode: Mode) -> Result<()> {
     let matrix = Matrix::read(&workspace.path("tests/requirements.toml"))?;
     let records = read_records(&records_folder(workspace))?;
-    let faults = judge::faults(&matrix, &records);
+    let faults = [judge::faults(&matrix, &records), documented::faults(workspace, &matrix)].concat();
     if !faults.is_empty() {
         bail!("{} faults in the requirements:\n{}", faults.len(), faults.join("\n"));
     }

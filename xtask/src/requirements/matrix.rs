@@ -34,9 +34,11 @@ pub(super) struct Requirement {
     pub(super) text: String,
     /// How a test can tell.
     #[serde(default)]
-    #[expect(dead_code, reason = "for whoever writes the test")]
     pub(super) check: String,
     pub(super) status: Status,
+    /// Where it is documented, as `docs/page.md#heading`.
+    #[serde(rename = "where", default)]
+    pub(super) place: String,
     /// Through what a test of it has to go, if it is asked of servers.
     #[serde(default)]
     pub(super) shown: Shown,
@@ -108,6 +110,9 @@ impl Level {
 pub(super) enum Status {
     #[serde(rename = "covered")]
     Covered,
+    /// No test can tell; the documentation says it.
+    #[serde(rename = "documented")]
+    Documented,
     #[serde(rename = "not yet")]
     NotYet,
     #[serde(rename = "not applicable")]
@@ -118,6 +123,7 @@ impl Status {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Covered => "covered",
+            Self::Documented => "documented",
             Self::NotYet => "not yet",
             Self::NotApplicable => "not applicable",
         }

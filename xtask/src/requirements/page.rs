@@ -27,7 +27,8 @@ fn areas(requirements: &[Requirement]) -> Vec<&str> {
 }
 
 fn counts(requirements: &[Requirement]) -> String {
-    let mut text = String::from("| | covered | not yet | not applicable | all |\n|---|---:|---:|---:|---:|\n");
+    let head = "| | covered | documented | not yet | not applicable | all |\n|---|---:|---:|---:|---:|---:|\n";
+    let mut text = String::from(head);
     for (name, levels) in LEVEL_GROUPS {
         let rows: Vec<&Requirement> = requirements.iter().filter(|row| levels.contains(&row.level)).collect();
         text.push_str(&count_row(name, &rows));
@@ -39,8 +40,9 @@ fn counts(requirements: &[Requirement]) -> String {
 fn count_row(name: &str, rows: &[&Requirement]) -> String {
     let with = |status| rows.iter().filter(|row| row.status == status).count();
     format!(
-        "| {name} | {} | {} | {} | {} |\n",
+        "| {name} | {} | {} | {} | {} | {} |\n",
         with(Status::Covered),
+        with(Status::Documented),
         with(Status::NotYet),
         with(Status::NotApplicable),
         rows.len()
@@ -69,7 +71,15 @@ fn section(area: &str, requirements: &[Requirement], reached: &BTreeMap<&str, Re
 
 fn status(row: &Requirement) -> String {
     let name = row.status.name();
-    let place = if row.status == Status::Covered && row.shown == Shown::Core { ", by core" } else { "" };
+    let place = match (row.status, row.shown) {
+        (Status::Covered, Shown::Core) => String::from(", by core"),
+        // The page lies beside what it leads to.
+        (Status::Documented, _) => {
+            let target = row.place.strip_prefix("docs/").unwrap_or(&row.place);
+            format!(", in [{}]({target})", target.split('#').next().unwrap_or(target))
+        }
+        _ => String::new(),
+    };
     let reason = if row.reason.is_empty() { String::new() } else { format!(": {}", cell(&row.reason)) };
     format!("{name}{place}{reason}")
 }
@@ -100,7 +110,8 @@ and from what the tests of a run have reached; do not edit.
 
 A row is *covered* only if a test that ran asserts it; what is asked of servers counts only when the WebAssembly
 component answered over HTTP. What core decides for an endpoint that is the embedder's own, the token endpoint, cannot be
-seen there; such a row is *covered, by core* if a test of core asserts it. *Since* names the edition of Bulk Data, or the
+seen there; such a row is *covered, by core* if a test of core asserts it. *Documented* is what no test can tell and our
+documentation says, in a section that names the row. *Since* names the edition of Bulk Data, or the
 other guide, that asks first. *(derived)* marks what no guide says in so many words but what follows from one.
 
 ";
@@ -158,6 +169,16 @@ status = "not applicable"
 reason = "no *such* thing"
 
 [[requirement]]
+id = "BD-4"
+actor = "client"
+level = "SHOULD"
+since = "1.0"
+area = "delete"
+text = "g"
+status = "documented"
+where = "docs/page.md#heading"
+
+[[requirement]]
 id = "SM-1"
 actor = "server"
 level = "SHALL"
@@ -178,13 +199,13 @@ status = "not yet"
 shown = "core"
 "#;
 
-    const EXPECTED: &str = r"| | covered | not yet | not applicable | all |
-|---|---:|---:|---:|---:|
-| SHALL (NOT) | 2 | 1 | 1 | 4 |
-| SHOULD (NOT) | 0 | 0 | 0 | 0 |
-| MAY | 0 | 1 | 0 | 1 |
-| (derived) | 0 | 0 | 0 | 0 |
-| all | 2 | 2 | 1 | 5 |
+    const EXPECTED: &str = r"| | covered | documented | not yet | not applicable | all |
+|---|---:|---:|---:|---:|---:|
+| SHALL (NOT) | 2 | 0 | 1 | 1 | 4 |
+| SHOULD (NOT) | 0 | 1 | 0 | 0 | 1 |
+| MAY | 0 | 0 | 1 | 0 | 1 |
+| (derived) | 0 | 0 | 0 | 0 | 0 |
+| all | 2 | 1 | 2 | 1 | 6 |
 
 ## delete
 
@@ -192,6 +213,7 @@ shown = "core"
 |---|---|---|---|---|---|---|
 | BD-1 | server | SHALL NOT | 2.0 | a \| b of &lt;base> | covered | `deletes`<br>`polls` |
 | BD-3 | both | SHALL | 1.0 | d | not applicable: no \*such\* thing |  |
+| BD-4 | client | SHOULD | 1.0 | g | documented, in [page.md](page.md#heading) |  |
 
 ## kickoff
 
