@@ -122,7 +122,7 @@ fn names(tests: &BTreeSet<&str>) -> String {
 const AREAS_SHOWN_BY_CORE: [&str; 1] = ["smart-validation"];
 
 /// Features that a server may leave out as a whole.
-const OPTIONAL_AREAS: [&str; 2] = ["cohort (optional, FMM1)", "bulk-submit"];
+const OPTIONAL_AREAS: [&str; 3] = ["async-interaction (optional)", "cohort (optional, FMM1)", "bulk-submit"];
 
 const IDS_PER_TEST_MAX: usize = 5;
 
