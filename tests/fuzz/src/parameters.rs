@@ -24,6 +24,9 @@ use crate::{
 /// A body is read or refused, in words that hold nothing of its values; and what it asks for is what the same parameters
 /// ask for in a URL.
 pub fn parameters(data: &[u8]) {
+    if !is_free_of_mark(data) {
+        return;
+    }
     let mut input = Input::new(data);
     let (options, operation) = (input.byte(), input.byte());
     let is_open = options & 4 == 0;
@@ -46,9 +49,7 @@ pub fn parameters(data: &[u8]) {
             same(&by_post, &asked.kick_off("GET", &target, b""));
         }
     }
-    if is_free_of_mark(data)
-        && let Ok(kick_off) = asked.kick_off("POST", asked.path, &mark(input.rest()))
-    {
+    if let Ok(kick_off) = asked.kick_off("POST", asked.path, &mark(input.rest())) {
         decided(asked.endpoint, kick_off, &asked.principal);
     }
 }
