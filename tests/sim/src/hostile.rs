@@ -33,7 +33,7 @@ pub(crate) struct Hostile {
     /// What it does wrong in this run, and of a thousand answers how many are spoilt.
     lies: Vec<Lie>,
     rate: u16,
-    /// The lie that this run is about: one that can be told of one kind of answer only, which a run may see once.
+    /// The lie that this run is about: one that can be told of few answers, which a run may see once.
     subject: Lie,
     files: Vec<ServedFile>,
     /// 202 so often, then the manifest.
@@ -54,7 +54,7 @@ impl Hostile {
         let (some, subject) = world.rng(|rng| {
             let mut all = Lie::ALL;
             rng.shuffle(&mut all);
-            let special: Vec<Lie> = all.into_iter().filter(|lie| lie.is_of_one_kind()).collect();
+            let special: Vec<Lie> = all.into_iter().filter(|lie| lie.is_of_few_kinds()).collect();
             (all[..rng.usize(4..9)].to_vec(), special[rng.usize(..special.len())])
         });
         let subject = if world.is_large() { Lie::MillionRows } else { subject };

@@ -31,10 +31,10 @@ macro_rules! lies {
                 kinds.is_empty() || kinds.contains(&kind)
             }
 
-            /// Whether answers of one kind alone can be spoilt so.
-            pub(super) fn is_of_one_kind(self) -> bool {
+            /// Whether answers of few kinds can be spoilt so.
+            pub(super) fn is_of_few_kinds(self) -> bool {
                 let kinds: &[Kind] = match self { $(Self::$lie => &[$(Kind::$kind),*],)* };
-                matches!(kinds, [_])
+                matches!(kinds, [_] | [_, _])
             }
         }
     };
