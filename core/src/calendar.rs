@@ -28,17 +28,33 @@ pub(crate) struct Written {
 #[inline]
 pub(crate) fn read_seconds(text: &[u8]) -> Option<(Written, &[u8])> {
     let (head, rest) = text.split_first_chunk::<19>()?;
-    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1] = head else {
-        return None;
-    };
-    // All at once, and asked once whether all are digits.
-    let digits = [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1, s0, s1].map(|byte| byte.wrapping_sub(b'0'));
-    if digits.into_iter().fold(0, u8::max) > 9 {
+    let ([day, time], &[colon, s0, s1]) = head.as_chunks::<8>() else { return None };
+    let (day, time) = (digits(day, b"0000-00-")?, digits(time, b"00T00:00")?);
+    let (s0, s1) = (s0.wrapping_sub(b'0'), s1.wrapping_sub(b'0'));
+    if colon != b':' || s0 > 9 || s1 > 9 {
         return None;
     }
-    let [y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1, s0, s1] = digits.map(i64::from);
-    let day = [((y0 * 10 + y1) * 10 + y2) * 10 + y3, m0 * 10 + m1, d0 * 10 + d1];
-    Some((Written { day, time: [h0 * 10 + h1, n0 * 10 + n1, s0 * 10 + s1] }, rest))
+    // Of each pair of neighbours the number that they are, at the place of the first.
+    let pairs = |digits: u64| digits * 10 + (digits >> 8);
+    let at = |pairs: u64, place: u32| (pairs >> (8 * place) & 0xFF).cast_signed();
+    let (day, time) = (pairs(day), pairs(time));
+    Some((
+        Written {
+            day: [at(day, 0) * 100 + at(day, 2), at(day, 5), at(time, 0)],
+            time: [at(time, 3), at(time, 6), i64::from(s0) * 10 + i64::from(s1)],
+        },
+        rest,
+    ))
+}
+
+/// What the digits are worth in a text that is of that form: `0` stands for a digit, anything else for itself, which is
+/// worth nothing.
+#[inline]
+fn digits(text: &[u8; 8], form: &[u8; 8]) -> Option<u64> {
+    let worth = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*form);
+    let is_other = form.map(|byte| if byte == b'0' { 0 } else { 0xFF });
+    let beyond_nine = (worth | worth.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080;
+    (beyond_nine | worth & u64::from_le_bytes(is_other) == 0).then_some(worth)
 }
 
 pub(crate) fn days_in_month(year: i64, month: i64) -> i64 {
@@ -56,6 +72,29 @@ const DAY_NUMBER_1970: i64 = 719_469;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Byte by byte: whatever stands in place of one is refused, or is the digit that it is.
+    #[test]
+    fn only_the_one_form_is_read() {
+        let read = |text: &[u8]| read_seconds(text).map(|(Written { day, time }, rest)| (day, time, rest.to_vec()));
+        let text = b"2019-12-30T23:58:07Z";
+        assert_eq!(read(text), Some(([2019, 12, 30], [23, 58, 7], b"Z".to_vec())));
+        assert_eq!(read(&text[..19]).map(|(.., rest)| rest), Some(Vec::new()));
+        (0..19).for_each(|length| assert_eq!(read(&text[..length]), None));
+        for at in 0..19 {
+            for byte in 0..=u8::MAX {
+                let mut other = *text;
+                other[at] = byte;
+                let digit = i64::from(byte) - i64::from(b'0');
+                let expected = if text[at].is_ascii_digit() { (0..10).contains(&digit) } else { byte == text[at] };
+                let found = read(&other);
+                assert_eq!(found.is_some(), expected, "{byte} at {at}");
+                let Some(([year, month, day], [hour, minute, second], _)) = found else { continue };
+                let written = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+                assert_eq!(written.as_bytes(), other);
+            }
+        }
+    }
 
     #[test]
     fn every_day_has_the_number_that_follows_the_last() {

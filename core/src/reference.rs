@@ -29,9 +29,14 @@ pub(crate) fn local_target<'r>(reference: &'r str, base_url: &str) -> Option<(&'
 
 /// A FHIR id: 1 to 64 of `A-Z a-z 0-9 - .`
 pub(crate) fn is_id(text: &str) -> bool {
+    is_id_of_bytes(text.as_bytes())
+}
+
+/// The same of bytes that need not be text.
+pub(crate) fn is_id_of_bytes(text: &[u8]) -> bool {
     let is_one = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'.');
     // Without a branch for each byte, so that the compiler takes many at once.
-    (1..=64).contains(&text.len()) && text.bytes().fold(true, |all, byte| all & is_one(byte))
+    (1..=64).contains(&text.len()) && text.iter().fold(true, |all, byte| all & is_one(*byte))
 }
 
 #[cfg(test)]

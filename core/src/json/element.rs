@@ -54,6 +54,13 @@ impl<'l> Element<'l> {
         Members { text: self.0, level: Level::detect(), at: self.begin(b'{') }
     }
 
+    /// The member's value that begins at `start` and inside which `at` is, and the members behind it.
+    pub(super) fn around(self, start: usize, at: usize) -> Option<(Self, Members<'l>)> {
+        let level = Level::detect();
+        let end = self.0.end_around(level, at)?;
+        Some((Self(self.0.part(start..end)?), Members { text: self.0, level, at: end }))
+    }
+
     /// The items of an array, in order; none for any other value.
     pub(crate) fn items(self) -> Items<'l> {
         Items { text: self.0, level: Level::detect(), at: self.begin(b'[') }

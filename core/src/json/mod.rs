@@ -4,6 +4,7 @@
 mod element;
 mod header;
 mod lanes;
+mod opening;
 #[cfg(any(test, not(any(target_arch = "x86_64", all(target_arch = "wasm32", target_feature = "simd128")))))]
 mod portable;
 mod references;
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 pub(crate) use element::{Element, Items, Members, Name};
 pub(crate) use header::string_of;
 pub use header::{Header, LineError};
+pub(crate) use opening::Opening;
 pub(crate) use references::{elements, members};
 pub(crate) use validate::validate;
 

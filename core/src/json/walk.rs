@@ -40,6 +40,12 @@ impl Text<'_> {
         level.run(NextMember { text: self, at })
     }
 
+    /// The end of the object or array inside which that place is, outside of anything in it.
+    #[inline]
+    pub(super) fn end_around(self, level: Level, at: usize) -> Option<usize> {
+        level.run(EndAround { text: self, at })
+    }
+
     /// The item of an array behind that place, white space and a comma.
     #[inline]
     pub(super) fn item(self, level: Level, at: usize) -> Option<Range<usize>> {
@@ -72,6 +78,20 @@ impl Task for NextItem<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Option<Range<usize>> {
         next_item(lanes, self.text, self.at)
+    }
+}
+
+struct EndAround<'l> {
+    text: Text<'l>,
+    at: usize,
+}
+
+impl Task for EndAround<'_> {
+    type Answer = Option<usize>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> Option<usize> {
+        Scan::at(lanes, self.text, self.at)?.closing_from(self.at, 1)
     }
 }
 
@@ -198,17 +218,18 @@ impl<'l, L: Lanes> Scan<'l, L> {
     fn value_end(&mut self, start: usize) -> Option<usize> {
         match self.text.byte(start)? {
             b'"' => Some(self.quote_after(start)? + 1),
-            b'{' | b'[' => self.container_end(start),
+            b'{' | b'[' => self.closing_from(start, 0),
             b':' => None,
             _ => self.text.scalar_end(self.lanes, start),
         }
     }
 
-    /// The place behind the bracket that closes the object or array that begins there.
+    /// The place behind the bracket that closes the object or array that begins there, where `depth` is 0, or inside
+    /// which that place is, where it is 1.
     #[inline(always)]
-    fn container_end(&mut self, start: usize) -> Option<usize> {
+    fn closing_from(&mut self, start: usize, mut depth: u64) -> Option<usize> {
         let mut from = self.from(start)?;
-        let (mut depth, mut in_string) = (0, 0);
+        let mut in_string = 0;
         loop {
             let inside = self.lanes.inside(self.quotes & from, &mut in_string);
             let counts = self.valid & from & !inside;

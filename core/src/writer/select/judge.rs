@@ -4,11 +4,11 @@ use super::{
     super::limits::Validation,
     Head, Selector, TypeRule, Verdict,
     patients::Belonging,
-    time::{When, Whens, last_updated},
+    time::{When, Whens, instant, last_updated},
 };
 use crate::{
-    json::{Element, Header, LineError, validate},
-    reference::is_id,
+    json::{Element, Header, LineError, Opening, validate},
+    reference::{is_id, is_id_of_bytes},
     search::{Roots, Slot},
     sets::Set,
     type_filter::Progress,
@@ -111,6 +111,19 @@ impl Selector<'_> {
         let trusts = self.validation == Validation::Trust;
         let mut rule: Option<&TypeRule> = None;
         let mut members = Element::new(line).members();
+        if trusts && let Some((known, opening)) = self.opening(line, state)? {
+            self.take_opening(known, &opening, state)?;
+            if self.has_passed(known, state) {
+                return Ok((known, self.verdict(known, state)?));
+            }
+            let meta;
+            (meta, members) = opening.meta().ok_or(Stop::Odd)?;
+            let Head { resource_type, id, meta: meta_slot } = self.head;
+            for (slot, element) in [(resource_type, opening.resource_type), (id, opening.id), (meta_slot, meta)] {
+                found.roots.put(slot, element);
+            }
+            rule = Some(known);
+        }
         for (name, element) in members.by_ref() {
             let Some(slot) = self.table.slot(name) else { continue };
             if !found.roots.put(slot, element) {
@@ -136,6 +149,29 @@ impl Selector<'_> {
         let rule = rule.ok_or(Stop::Odd)?;
         self.finish(rule, &found.roots, state)?;
         Ok((rule, self.verdict(rule, state)?))
+    }
+
+    /// The head of a resource, if it stands as it nearly always does and the queries of its type ask nothing of it.
+    fn opening<'l>(&self, line: &'l [u8], state: &State<'_>) -> Result<Option<(&TypeRule, Opening<'l>)>, Stop> {
+        let mut known = None;
+        let opening = Opening::read(line, |resource_type| {
+            known = resource_type.undecoded().and_then(|name| self.rule(name));
+            known.is_some_and(|rule| rule.asks_beyond_head && self.refuse_unselected(rule, state).is_ok())
+        });
+        known.map_or(Ok(()), |rule| self.refuse_unselected(rule, state))?;
+        Ok(known.zip(opening))
+    }
+
+    /// What [`take_all`](Self::take_all) does, of the head alone.
+    fn take_opening(&self, rule: &TypeRule, opening: &Opening<'_>, state: &mut State<'_>) -> Result<(), Stop> {
+        self.take_id(rule, opening.id, state)?;
+        let updated = instant(opening.last_updated).ok_or(Stop::Odd)?;
+        state.when = Some(self.time.when(Some(updated)));
+        out_unless(self.may_be_in_time(rule, state))?;
+        if let Some(queries) = &rule.queries {
+            queries.begin(state.sets, &mut state.progress);
+        }
+        Ok(())
     }
 
     /// Looks at all of a line before anything is decided.
@@ -206,9 +242,13 @@ impl Selector<'_> {
         let rule = resource_type.undecoded().and_then(|name| self.rule(name));
         let decoded = || resource_type.string().and_then(|name| self.rule(name.as_bytes()));
         let rule = rule.or_else(decoded).ok_or(Stop::Odd)?;
+        self.refuse_unselected(rule, state).map(|()| rule)
+    }
+
+    /// Whether resources of the type are judged here, and selected.
+    fn refuse_unselected(&self, rule: &TypeRule, state: &State<'_>) -> Result<(), Stop> {
         refuse_apart(rule, state)?;
-        let may_pass = rule.selected && !rule.patients.is_outside();
-        may_pass.then_some(rule).ok_or(Stop::Out)
+        out_unless(rule.selected && !rule.patients.is_outside())
     }
 
     /// Takes what came before the type was known, and the type.
@@ -226,9 +266,7 @@ impl Selector<'_> {
             return Ok(());
         }
         if slot == self.head.id {
-            let id = element.string().filter(|id| is_id(id)).ok_or(Stop::Odd)?;
-            state.has_id = true;
-            out_unless(self.patients.take_id(&rule.patients, &id, &mut state.belonging))?;
+            self.take_id(rule, element, state)?;
         } else if slot == self.head.meta {
             let strict = self.validation != Validation::Trust;
             let updated = last_updated(element, strict).ok_or(Stop::Odd)?;
@@ -239,6 +277,16 @@ impl Selector<'_> {
         out_unless(
             rule.queries.as_ref().is_none_or(|queries| queries.take(slot, element, state.sets, &mut state.progress)),
         )
+    }
+
+    /// Asks about the resource's own id, which must be one.
+    fn take_id(&self, rule: &TypeRule, id: Element<'_>, state: &mut State<'_>) -> Result<(), Stop> {
+        state.has_id = true;
+        if !rule.patients.is_by_id() && id.undecoded().is_some_and(is_id_of_bytes) {
+            return Ok(());
+        }
+        let id = id.string().filter(|id| is_id(id)).ok_or(Stop::Odd)?;
+        out_unless(self.patients.take_id(&rule.patients, &id, &mut state.belonging))
     }
 
     /// Whether what is known of the last update lets a resource through, whosever it may still turn out to be.

@@ -62,6 +62,8 @@ struct TypeRule {
     queries: Option<TypeProgram>,
     /// By slot, whether any of these looks at it.
     looks_at: Vec<bool>,
+    /// Whether the queries leave type, id and `meta` alone.
+    asks_beyond_head: bool,
 }
 
 /// The root elements that every line is asked for.
@@ -91,6 +93,7 @@ impl<'p> Selector<'p> {
                 patients: PatientRule::new(plan, &patients, &resource_type, &mut names),
                 queries: queries.remove(&resource_type),
                 looks_at: Vec::new(),
+                asks_beyond_head: false,
                 resource_type,
             })
             .collect();
@@ -132,13 +135,14 @@ impl<'p> Selector<'p> {
 
 impl TypeRule {
     fn looking(self, head: &Head, slots: usize) -> Self {
+        let of_head = [head.resource_type, head.id, head.meta];
+        let of_queries = || self.queries.iter().flat_map(TypeProgram::slots);
+        let asks_beyond_head = !of_queries().any(|slot| of_head.contains(&slot));
         let mut looks_at = vec![false; slots];
-        let queries = self.queries.iter().flat_map(TypeProgram::slots);
-        let asked = [head.resource_type, head.id, head.meta].into_iter().chain(self.patients.slots()).chain(queries);
-        for slot in asked {
+        for slot in of_head.into_iter().chain(self.patients.slots()).chain(of_queries()) {
             looks_at.get_mut(slot.index()).into_iter().for_each(|looks| *looks = true);
         }
-        Self { looks_at, ..self }
+        Self { looks_at, asks_beyond_head, ..self }
     }
 }
 

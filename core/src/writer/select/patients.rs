@@ -184,6 +184,11 @@ impl PatientRule {
         matches!(self, Self::References(paths) if paths.is_empty())
     }
 
+    /// Whether it looks at the resource's own id.
+    pub(super) fn is_by_id(&self) -> bool {
+        matches!(self, Self::OwnId | Self::Member(_))
+    }
+
     /// The root elements that it looks at, `id` apart.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
         let paths = if let Self::References(paths) = self { paths.as_slice() } else { &[] };

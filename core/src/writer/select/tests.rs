@@ -150,6 +150,16 @@ fn what_is_wrong_is_reported_by_whoever_looks() {
 }
 
 #[test]
+fn a_time_that_is_no_text_is_no_missing_time() {
+    let plan = ExportPlan { since: Some(instant("2020-01-01T00:00:00Z")), ..plan(Level::System) };
+    let line = b"{\"resourceType\":\"Basic\",\"id\":\"1\",\"meta\":{\"lastUpdated\":\"2024\xff\"}}";
+    for mode in MODES {
+        let selector = Selector::new(&plan, None, mode).unwrap();
+        assert_eq!(shown(selector.judge(line, &[])), Err(LineError::NotUtf8 { at: 60 }), "{mode:?}");
+    }
+}
+
+#[test]
 fn both_ends_of_time_are_exclusive() {
     let bounded = ExportPlan {
         since: Some(instant("2020-01-01T00:00:00Z")),
@@ -309,7 +319,7 @@ const QUERIES: [&str; 12] = [
     "Encounter?status=final",
 ];
 
-/// A resource whose members come in any order, written with or without white space and escapes.
+/// A resource whose members come in the usual order or in any, written with or without white space and escapes.
 fn lines() -> impl Strategy<Value = (Value, String)> {
     let reference =
         || prop::sample::select(vec!["Patient/a", "Patient/b", "https://ehr.example/fhir/Patient/c", "Group/1", "#p"]);
@@ -345,7 +355,7 @@ fn lines() -> impl Strategy<Value = (Value, String)> {
         any::<bool>(),
         any::<bool>(),
     );
-    let style = (any::<bool>(), any::<bool>());
+    let style = any::<[bool; 4]>();
     (head, body, style, Just(()).prop_perturb(|(), mut rng| rng.random::<u64>())).prop_map(
         |(head, body, style, seed)| {
             let (resource_type, id, meta) = head;
@@ -371,15 +381,18 @@ fn lines() -> impl Strategy<Value = (Value, String)> {
                 let inner = json!({"resourceType": "Patient", "id": "a", "subject": {"reference": "Patient/a"}});
                 members.push(("contained", json!([inner])));
             }
+            let [spaced, escaped, is_usual, has_version] = style;
             let mut state = seed;
-            for last in (1..members.len()).rev() {
+            for last in (1..members.len()).rev().filter(|_| !is_usual) {
                 state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
                 members.swap(last, usize::try_from(state >> 33).unwrap() % (last + 1));
             }
-            let (spaced, escaped) = style;
             let texts: Vec<String> =
                 members.iter().map(|(name, value)| written(name, value, spaced, escaped)).collect();
-            let line = format!("{{{}}}", texts.join(if spaced { " , " } else { "," }));
+            let mut line = format!("{{{}}}", texts.join(if spaced { " , " } else { "," }));
+            if has_version {
+                line = line.replace("{\"lastUpdated", "{\"versionId\":\"1\",\"lastUpdated");
+            }
             (serde_json::from_str(&line).unwrap(), line)
         },
     )

@@ -118,7 +118,7 @@ pub(super) fn last_updated(meta: Element<'_>, strict: bool) -> Option<Option<Res
 }
 
 /// The instant that a text says; `None` if it is none.
-fn instant(value: Element<'_>) -> Option<Result<Timestamp, InstantError>> {
+pub(super) fn instant(value: Element<'_>) -> Option<Result<Timestamp, InstantError>> {
     match Timestamp::read_instant(value.undecoded()?) {
         Err(InstantError) => Some(Timestamp::parse_instant(&value.string()?)),
         read => Some(read),
