@@ -136,6 +136,10 @@ enum ehi_status
      */
     EHI_STATUS_TOO_MANY_PATIENTS = 402,
     /**
+     * A member that is no patient is of a type that groups do not list, or its id is not a FHIR id.
+     */
+    EHI_STATUS_MALFORMED_MEMBER = 403,
+    /**
      * A population must be given exactly when the export is of some patients only.
      */
     EHI_STATUS_POPULATION_MISMATCH = 500,
@@ -256,7 +260,7 @@ typedef struct ehi_endpoint ehi_endpoint;
 typedef struct ehi_manifest_writer ehi_manifest_writer;
 
 /**
- * Collects the ids of the patients who are exported, in any order, and seals them into a block.
+ * Collects whose data are exported, in any order, and seals them into a block.
  *
  * A block is position-independent bytes: store it beside the job, so that a writer that resumes gets the same.
  */
@@ -466,6 +470,9 @@ ehi_status ehi_job_handle_timeout(struct ehi_view record,
  * Says what is to be done for a job, as `holder` sees it: `"nothing"`, `run` with a population and partitions, `"remove"`
  * or `"forget"`. It follows from the record alone, so a host that restarts asks each job and has lost nothing.
  *
+ * `/run/newAfter` is there if the members of the group are to be told apart: the FHIR instant after which a membership makes its
+ * member new, see `ehi_population_builder_push_new`.
+ *
  * Each item of `/run/partitions` is a task for a writer. All that are listed belong to the export, those of other passes
  * than the main one too: the job is complete when every one is finished.
  */
@@ -520,6 +527,24 @@ ehi_status ehi_population_builder_new(struct ehi_population_builder **builder, s
 ehi_status ehi_population_builder_push(struct ehi_population_builder *builder,
                                        struct ehi_view id,
                                        struct ehi_bytes **error);
+
+/**
+ * Adds one patient by the FHIR id as new: one whose membership of the group began after the `/run/newAfter` that
+ * `ehi_job_wants` tells. Who is added by `ehi_population_builder_push` too was there before, and is not new.
+ */
+ehi_status ehi_population_builder_push_new(struct ehi_population_builder *builder,
+                                           struct ehi_view id,
+                                           struct ehi_bytes **error);
+
+/**
+ * Adds a member of the group that is no patient: a `Device`, `Medication`, `Practitioner`, `PractitionerRole` or `Substance`,
+ * by its FHIR id. `is_new` as for patients: whether the membership began after `/run/newAfter`.
+ */
+ehi_status ehi_population_builder_push_resource(struct ehi_population_builder *builder,
+                                                struct ehi_view resource_type,
+                                                struct ehi_view id,
+                                                bool is_new,
+                                                struct ehi_bytes **error);
 
 /**
  * Ends the collection. You own the block. A population of nobody is a block too, and exports nobody.

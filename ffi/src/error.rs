@@ -61,6 +61,7 @@ impl From<PopulationError> for Failure {
         let status = match error {
             PopulationError::Malformed => Status::MalformedPopulation,
             PopulationError::MalformedId => Status::MalformedId,
+            PopulationError::MalformedMember => Status::MalformedMember,
             PopulationError::TooMany => Status::TooManyPatients,
             _ => Status::Refused,
         };

@@ -82,6 +82,9 @@ pub extern "C" fn ehi_job_handle_timeout(
 /// Says what is to be done for a job, as `holder` sees it: `"nothing"`, `run` with a population and partitions, `"remove"`
 /// or `"forget"`. It follows from the record alone, so a host that restarts asks each job and has lost nothing.
 ///
+/// `/run/newAfter` is there if the members of the group are to be told apart: the FHIR instant after which a membership makes its
+/// member new, see `ehi_population_builder_push_new`.
+///
 /// Each item of `/run/partitions` is a task for a writer. All that are listed belong to the export, those of other passes
 /// than the main one too: the job is complete when every one is finished.
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use crate::{
     view::View,
 };
 
-/// Collects the ids of the patients who are exported, in any order, and seals them into a block.
+/// Collects whose data are exported, in any order, and seals them into a block.
 ///
 /// A block is position-independent bytes: store it beside the job, so that a writer that resumes gets the same.
 pub struct PopulationBuilder(Guarded<Option<Machine>>);
@@ -39,6 +39,37 @@ pub extern "C" fn ehi_population_builder_push(
 ) -> Status {
     call_mut(builder.map(|builder| &mut builder.0), error, |machine| {
         machine.as_mut().ok_or_else(finished)?.push(text(id, "id")?)?;
+        Ok(())
+    })
+}
+
+/// Adds one patient by the FHIR id as new: one whose membership of the group began after the `/run/newAfter` that
+/// `ehi_job_wants` tells. Who is added by `ehi_population_builder_push` too was there before, and is not new.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_population_builder_push_new(
+    builder: Option<&mut PopulationBuilder>,
+    id: View<'_>,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(builder.map(|builder| &mut builder.0), error, |machine| {
+        machine.as_mut().ok_or_else(finished)?.push_new(text(id, "id")?)?;
+        Ok(())
+    })
+}
+
+/// Adds a member of the group that is no patient: a `Device`, `Medication`, `Practitioner`, `PractitionerRole` or `Substance`,
+/// by its FHIR id. `is_new` as for patients: whether the membership began after `/run/newAfter`.
+#[unsafe(no_mangle)]
+pub extern "C" fn ehi_population_builder_push_resource(
+    builder: Option<&mut PopulationBuilder>,
+    resource_type: View<'_>,
+    id: View<'_>,
+    is_new: bool,
+    error: Option<&mut MaybeUninit<Box<Bytes>>>,
+) -> Status {
+    call_mut(builder.map(|builder| &mut builder.0), error, |machine| {
+        let (resource_type, id) = (text(resource_type, "resource_type")?, text(id, "id")?);
+        machine.as_mut().ok_or_else(finished)?.push_resource(resource_type, id, is_new)?;
         Ok(())
     })
 }

@@ -58,6 +58,8 @@ pub enum Status {
     MalformedId = 401,
     /// More patients than a population holds.
     TooManyPatients = 402,
+    /// A member that is no patient is of a type that groups do not list, or its id is not a FHIR id.
+    MalformedMember = 403,
 
     /// A population must be given exactly when the export is of some patients only.
     PopulationMismatch = 500,
@@ -115,6 +117,9 @@ impl Status {
             Self::MalformedPopulation => "the bytes are not a population block",
             Self::MalformedId => "a listed patient has an id that is not a FHIR id",
             Self::TooManyPatients => "more patients than one population holds",
+            Self::MalformedMember => {
+                "a listed member that is no patient is of a type that groups do not list, or has an id that is not a FHIR id"
+            }
             Self::PopulationMismatch => "a population must be given exactly when the export is of some patients only",
             Self::NotBegun => "the plan has no transaction time: the job has not begun",
             Self::Limits => "a writer limit is zero, or smaller than another that it must hold",
@@ -129,7 +134,7 @@ impl Status {
     }
 }
 
-const ALL: [Status; 32] = [
+const ALL: [Status; 33] = [
     Status::Ok,
     Status::NullPointer,
     Status::TooLarge,
@@ -152,6 +157,7 @@ const ALL: [Status; 32] = [
     Status::MalformedPopulation,
     Status::MalformedId,
     Status::TooManyPatients,
+    Status::MalformedMember,
     Status::PopulationMismatch,
     Status::NotBegun,
     Status::Limits,

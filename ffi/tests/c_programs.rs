@@ -100,6 +100,24 @@ fn the_examples_say_what_is_wrong() {
     }
 }
 
+/// The older data of the new ones, and of nobody where new members are like others.
+#[test]
+fn the_example_lists_who_is_new() {
+    let program = link_static(c("members.c"), &folder("members").join("members"));
+    let run = |new_members: &str| {
+        let output = String::from_utf8(succeed(Command::new(&program).arg(new_members)).stdout).unwrap();
+        let (told, exported) = output.split_once('\n').unwrap();
+        let exported = exported.lines().map(|line| {
+            let resource: Value = serde_json::from_str(line).unwrap();
+            format!("{}/{}", resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap())
+        });
+        (told.to_owned(), exported.collect::<BTreeSet<_>>())
+    };
+    let new = ["Device/new", "Observation/2", "Patient/new"].map(str::to_owned);
+    assert_eq!(run("whole"), ("new after 2025-06-01T00:00:00Z".to_owned(), new.into()));
+    assert_eq!(run("like-others"), ("nobody is new".to_owned(), BTreeSet::new()));
+}
+
 #[test]
 fn every_misuse_has_its_status() {
     let program = link_static(c("misuse.c"), &folder("misuse").join("misuse"));

@@ -25,7 +25,7 @@ use ehi_core::{
     values::{Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
     writer::{Progress, WriterLimits},
 };
-use ehi_host::engine::{Engine, EngineError, Engines, ManifestSession, SetSession, WriterSession};
+use ehi_host::engine::{Engine, EngineError, Engines, ManifestSession, PopulationSession, SetSession, WriterSession};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Drivers of one face. A driver that an engine no longer needs serves the next: what one engine left behind must not
@@ -254,6 +254,11 @@ impl Engine for PipeEngine {
         Ok(Box::new(PipeManifest(self)))
     }
 
+    fn population<'e>(&'e mut self) -> Result<Box<dyn PopulationSession + 'e>, EngineError> {
+        let [] = self.call_for("population_new", &[])?;
+        Ok(Box::new(PipePopulation(self)))
+    }
+
     fn sets_wanted(
         &mut self,
         plan: &ExportPlan,
@@ -274,10 +279,35 @@ impl Engine for PipeEngine {
         population: Option<&[u8]>,
         limits: &WriterLimits,
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
-        let has_population: &[u8] = if population.is_some() { b"1" } else { b"0" };
+        let has_population = truth(population.is_some());
         let (population, plan, limits) = (population.unwrap_or_default(), json(plan)?, json(limits)?);
         let [] = self.call_for("writer_new", &[&plan, &json(task)?, has_population, population, &limits])?;
         Ok(Box::new(PipeWriter(self)))
+    }
+}
+
+struct PipePopulation<'e>(&'e mut PipeEngine);
+
+impl PopulationSession for PipePopulation<'_> {
+    fn push(&mut self, id: &str) -> Result<(), EngineError> {
+        let [] = self.0.call_for("population_push", &[id.as_bytes()])?;
+        Ok(())
+    }
+
+    fn push_new(&mut self, id: &str) -> Result<(), EngineError> {
+        let [] = self.0.call_for("population_push_new", &[id.as_bytes()])?;
+        Ok(())
+    }
+
+    fn push_resource(&mut self, resource_type: &str, id: &str, is_new: bool) -> Result<(), EngineError> {
+        let arguments = [resource_type.as_bytes(), id.as_bytes(), truth(is_new)];
+        let [] = self.0.call_for("population_push_resource", &arguments)?;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
+        let [block] = self.0.call_for("population_seal", &[])?;
+        Ok(block)
     }
 }
 
@@ -374,6 +404,10 @@ fn read<T: DeserializeOwned>(name: &str, json: &[u8]) -> Result<T, EngineError> 
 
 fn decimal(number: impl ToString) -> Vec<u8> {
     number.to_string().into_bytes()
+}
+
+fn truth(truth: bool) -> &'static [u8] {
+    if truth { b"1" } else { b"0" }
 }
 
 fn stopped(problem: impl Into<String>) -> EngineError {

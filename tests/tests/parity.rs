@@ -7,12 +7,13 @@ use ehi_core::{
     Endpoint,
     endpoint::{Auth, EndpointConfig},
 };
-use ehi_host::engine::{Component, ComponentLimits, Engines, Native};
+use ehi_host::engine::{Component, ComponentLimits, EngineError, Engines, Native};
 use ehi_tests::{
     cases::{self, Case, Manner, Run},
     cut::Cuts,
     pipe::{Drivers, compile_c_driver},
 };
+use tempfile::TempDir;
 
 /// Makes the engines of a face for a deployment.
 type Face<'f> = Box<dyn Fn(&EndpointConfig) -> Box<dyn Engines> + 'f>;
@@ -50,31 +51,60 @@ fn a_host_that_is_lost_anywhere_changes_nothing_that_is_visible() {
 
 #[test]
 fn the_component_answers_as_the_core_does() {
-    let any = EndpointConfig::new("https://ehr.example/fhir", Auth::Bearer);
-    let component =
-        Component::embedded(&any, ComponentLimits::default()).expect("an engine that `cargo xtask` built in");
-    let face = |config: &EndpointConfig| -> Box<dyn Engines> {
-        Box::new(component.with_config(config).expect("the configuration of a case"))
-    };
-    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("component", Box::new(face))]);
+    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("component", component_face())]);
 }
 
 #[test]
 fn c_answers_as_the_core_does() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let driver = compile_c_driver(folder.path()).expect("a C compiler and libehi");
-    let face = pipe_face(move || Command::new(&driver));
-    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("C", face)]);
+    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("C", c_face(&folder))]);
 }
 
 #[test]
 fn javascript_answers_as_the_core_does() {
-    let face = pipe_face(|| {
-        let mut node = Command::new("node");
-        node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../wasm/js/tests/driver.mjs"));
-        node
-    });
-    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("JavaScript", face)]);
+    assert_same_transcripts(&cases(), &[("native", Box::new(native)), ("JavaScript", js_face())]);
+}
+
+/// Cases list whom there is; here is listed what nobody is.
+#[test]
+fn every_face_lists_the_same_and_refuses_who_cannot_be_listed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let faces = [("native", Box::new(native) as Face<'_>), ("component", component_face()), ("C", c_face(&folder))];
+    let expected = listed(&native);
+    let refused = expected.0.iter().filter(|answer| answer.is_some()).count();
+    assert_eq!((refused, expected.0.len()), (10, 14));
+    for (name, face) in faces.into_iter().chain([("JavaScript", js_face())]) {
+        assert_eq!(listed(&face), expected, "{name}");
+    }
+}
+
+/// What is said to each of some calls to the builder of a population, and the block that comes of them.
+fn listed(face: &dyn Fn(&EndpointConfig) -> Box<dyn Engines>) -> (Vec<Option<String>>, Vec<u8>) {
+    let mut engine = face(&any_config()).instance().expect("an instance");
+    let mut population = engine.population().expect("a builder");
+    let long = "a".repeat(65);
+    let mut answers: Vec<_> = ["a", "a/b", "", &long].iter().map(|id| refusal(population.push(id))).collect();
+    answers.extend(["b", "a/b", "é"].iter().map(|id| refusal(population.push_new(id))));
+    for (resource_type, id, is_new) in [
+        ("Device", "a", true),
+        ("Practitioner", "a", false),
+        ("Device", "a/b", true),
+        ("Device", "", false),
+        ("Patient", "a", true),
+        ("device", "a", false),
+        ("", "a", true),
+    ] {
+        answers.push(refusal(population.push_resource(resource_type, id, is_new)));
+    }
+    (answers, population.finish().expect("a block"))
+}
+
+fn refusal(pushed: Result<(), EngineError>) -> Option<String> {
+    match pushed {
+        Ok(()) => None,
+        Err(EngineError::Refused(text)) => Some(text),
+        Err(stopped) => panic!("{stopped}"),
+    }
 }
 
 #[test]
@@ -101,6 +131,26 @@ fn assert_same_transcripts(cases: &[Case], faces: &[(&str, Face<'_>)]) {
 
 fn play(case: &Case, name: &str, face: &dyn Fn(&EndpointConfig) -> Box<dyn Engines>, manner: Manner) -> Result<Run> {
     cases::run(case, &*face(&case.config), manner).with_context(|| format!("{name}, {manner:?}"))
+}
+
+fn component_face() -> Face<'static> {
+    let component = Component::embedded(&any_config(), ComponentLimits::default());
+    let component = component.expect("an engine that `cargo xtask` built in");
+    Box::new(move |config| Box::new(component.with_config(config).expect("the configuration of a case")))
+}
+
+/// The driver lies in that folder for as long as the face is used.
+fn c_face(folder: &TempDir) -> Face<'_> {
+    let driver = compile_c_driver(folder.path()).expect("a C compiler and libehi");
+    pipe_face(move || Command::new(&driver))
+}
+
+fn js_face() -> Face<'static> {
+    pipe_face(|| {
+        let mut node = Command::new("node");
+        node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../wasm/js/tests/driver.mjs"));
+        node
+    })
 }
 
 /// A face that is a program of its own.
@@ -144,6 +194,10 @@ fn for_each(cases: &[Case], test: impl Fn(&Case) -> Result<()>) {
 fn native(config: &EndpointConfig) -> Box<dyn Engines> {
     let endpoint = Endpoint::new(config.clone()).expect("a case has a configuration that works");
     Box::new(Native::new(endpoint))
+}
+
+fn any_config() -> EndpointConfig {
+    EndpointConfig::new("https://ehr.example/fhir", Auth::Bearer)
 }
 
 fn cases() -> Vec<Case> {

@@ -89,6 +89,10 @@ pub enum Wants {
     Run {
         /// Whose ids the population must hold.
         population: PopulationWanted,
+        /// The instant after which a membership of the group makes its member new: list such ones with
+        /// [`PopulationBuilder::push_new`](crate::population::PopulationBuilder::push_new). Without it nobody is new.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        new_after: Option<Timestamp>,
         /// What is unfinished.
         partitions: Vec<PartitionTask>,
     },
@@ -107,7 +111,8 @@ pub enum Wants {
 pub enum PopulationWanted {
     /// None is wanted.
     Nobody,
-    /// The patients who are members of that group now.
+    /// The members of that group now: its patients, and what it has beside them of
+    /// [`RESOURCE_MEMBERS`](crate::group::RESOURCE_MEMBERS).
     Group(String),
     /// Those of these patients who are members of that group now, and nobody else.
     Members {
@@ -244,7 +249,11 @@ impl Job {
             State::Queued | State::Running if self.is_overdue(now) => Wants::Nothing,
             State::Queued | State::Running => match &self.record.lease {
                 Some(lease) if lease.until > now && lease.holder != holder => Wants::Nothing,
-                _ => Wants::Run { population: self.population_wanted(), partitions: self.unfinished() },
+                _ => Wants::Run {
+                    population: self.population_wanted(),
+                    new_after: self.record.plan.new_after(),
+                    partitions: self.unfinished(),
+                },
             },
             State::AwaitingStep | State::AwaitingRelease => self.step().map_or(Wants::Nothing, |step| {
                 Wants::Step(StepWanted { name: step.name, until: self.record.deadline })

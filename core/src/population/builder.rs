@@ -42,10 +42,10 @@ impl PopulationBuilder {
         if is_id(id) { self.add(id, false) } else { Err(PopulationError::MalformedId) }
     }
 
-    /// Adds one patient as new: one who came to the group after the instant that [`ExportPlan::new_after`] says. Whoever is
-    /// added in the other way too was there before, and is not new.
+    /// Adds one patient as new: one who came to the group after the instant that [`Wants::Run`] says. Whoever is added in the
+    /// other way too was there before, and is not new.
     ///
-    /// [`ExportPlan::new_after`]: crate::plan::ExportPlan::new_after
+    /// [`Wants::Run`]: crate::job::Wants::Run
     pub fn push_new(&mut self, id: &str) -> Result<(), PopulationError> {
         if is_id(id) { self.add(id, true) } else { Err(PopulationError::MalformedId) }
     }
@@ -54,7 +54,7 @@ impl PopulationBuilder {
     /// [`RESOURCE_MEMBERS`](crate::group::RESOURCE_MEMBERS).
     pub fn push_resource(&mut self, resource_type: &str, id: &str, is_new: bool) -> Result<(), PopulationError> {
         let text = format!("{resource_type}/{id}");
-        if is_resource(&text) { self.add(&text, is_new) } else { Err(PopulationError::MalformedId) }
+        if is_resource(&text) { self.add(&text, is_new) } else { Err(PopulationError::MalformedMember) }
     }
 
     /// The block.

@@ -160,8 +160,7 @@ impl<'p> Population<'p> {
 /// What is known of a patient who is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Whether the patient came to the group after the instant that
-    /// [`ExportPlan::new_after`](crate::plan::ExportPlan::new_after) says.
+    /// Whether the patient came to the group after the instant that [`Wants::Run`](crate::job::Wants::Run) says.
     pub is_new: bool,
 }
 
@@ -180,6 +179,8 @@ pub enum PopulationError {
     Malformed,
     /// A text is not a FHIR id.
     MalformedId,
+    /// A member that is no patient is of a type that groups do not list, or its id is not a FHIR id.
+    MalformedMember,
     /// More patients than a population holds.
     TooMany,
 }
@@ -189,6 +190,11 @@ impl fmt::Display for PopulationError {
         match self {
             Self::Malformed => f.write_str("the bytes are not a population block"),
             Self::MalformedId => f.write_str("a listed patient has an id that is not a FHIR id"),
+            Self::MalformedMember => write!(
+                f,
+                "a listed member that is no patient must be one of {}, with a FHIR id",
+                RESOURCE_MEMBERS.join(", ")
+            ),
             Self::TooMany => write!(f, "more than {PATIENTS_MAX} patients in one population"),
         }
     }
@@ -303,7 +309,7 @@ mod tests {
         for (resource_type, id) in
             [("Observation", "a"), ("Patient", "a"), ("Group", "a"), ("", "a"), ("Device", "a/b")]
         {
-            assert_eq!(builder.push_resource(resource_type, id, false), Err(PopulationError::MalformedId));
+            assert_eq!(builder.push_resource(resource_type, id, false), Err(PopulationError::MalformedMember));
         }
         assert_eq!(builder.push("Device/a"), Err(PopulationError::MalformedId));
         let block = builder.seal();

@@ -6,7 +6,8 @@
  * a call is its name, the others are its arguments. The first part of an answer is `ok`, followed by the outputs, or
  * `refused`, followed by the text of the error. Numbers among the parts are decimal text.
  *
- * There is one endpoint, one manifest writer, one set builder and one writer at a time; a new one replaces the one before.
+ * There is one endpoint, one manifest writer, one builder of populations, one of sets and one writer at a time; a new one
+ * replaces the one before.
  */
 #include <ehi.h>
 
@@ -39,6 +40,7 @@ struct answer {
 
 static ehi_endpoint *endpoint = NULL;
 static ehi_manifest_writer *manifest = NULL;
+static ehi_population_builder *population = NULL;
 static ehi_set_builder *set = NULL;
 static ehi_writer *writer = NULL;
 
@@ -175,17 +177,31 @@ static void manifest_finish(const struct call *call, struct answer *answer) {
     put(answer, piece);
 }
 
-static void population(const struct call *call, struct answer *answer) {
-    ehi_population_builder *builder = NULL;
-    answer->status = ehi_population_builder_new(&builder, &answer->error);
-    for (size_t number = 1; answer->status == EHI_STATUS_OK && number < call->count; number++) {
-        answer->status = ehi_population_builder_push(builder, argument(call, number), &answer->error);
-    }
-    if (answer->status == EHI_STATUS_OK) {
-        answer->status = ehi_population_builder_seal(builder, &answer->bytes, &answer->error);
-        put(answer, ehi_bytes_view(answer->bytes));
-    }
-    ehi_population_builder_free(builder);
+static void population_new(const struct call *call, struct answer *answer) {
+    (void)call;
+    ehi_population_builder_free(population);
+    population = NULL;
+    answer->status = ehi_population_builder_new(&population, &answer->error);
+}
+
+static void population_push(const struct call *call, struct answer *answer) {
+    answer->status = ehi_population_builder_push(population, argument(call, 1), &answer->error);
+}
+
+static void population_push_new(const struct call *call, struct answer *answer) {
+    answer->status = ehi_population_builder_push_new(population, argument(call, 1), &answer->error);
+}
+
+static void population_push_resource(const struct call *call, struct answer *answer) {
+    bool is_new = argument(call, 3).data[0] == '1';
+    answer->status = ehi_population_builder_push_resource(population, argument(call, 1), argument(call, 2), is_new,
+                                                          &answer->error);
+}
+
+static void population_seal(const struct call *call, struct answer *answer) {
+    (void)call;
+    answer->status = ehi_population_builder_seal(population, &answer->bytes, &answer->error);
+    put(answer, ehi_bytes_view(answer->bytes));
 }
 
 static void sets_wanted(const struct call *call, struct answer *answer) {
@@ -294,7 +310,11 @@ static const struct {
     {"manifest_new", manifest_new},
     {"manifest_row", manifest_row},
     {"manifest_finish", manifest_finish},
-    {"population", population},
+    {"population_new", population_new},
+    {"population_push", population_push},
+    {"population_push_new", population_push_new},
+    {"population_push_resource", population_push_resource},
+    {"population_seal", population_seal},
     {"sets_wanted", sets_wanted},
     {"set_new", set_new},
     {"set_push", set_push},
@@ -409,6 +429,7 @@ int main(void) {
     }
     ehi_endpoint_free(endpoint);
     ehi_manifest_writer_free(manifest);
+    ehi_population_builder_free(population);
     ehi_set_builder_free(set);
     ehi_writer_free(writer);
     return 0;

@@ -117,6 +117,8 @@ static void null_handles(void) {
     EXPECT(NULL_POINTER, ehi_manifest_writer_row(NULL, text(ROW), &view_out, NULL));
     EXPECT(NULL_POINTER, ehi_manifest_writer_finish(NULL, &view_out, NULL));
     EXPECT(NULL_POINTER, ehi_population_builder_push(NULL, text("a"), NULL));
+    EXPECT(NULL_POINTER, ehi_population_builder_push_new(NULL, text("a"), NULL));
+    EXPECT(NULL_POINTER, ehi_population_builder_push_resource(NULL, text("Device"), text("a"), false, NULL));
     EXPECT(NULL_POINTER, ehi_population_builder_seal(NULL, &bytes_out, NULL));
     EXPECT(NULL_POINTER, ehi_set_builder_push(NULL, text("Patient/a\n"), NULL));
     EXPECT(NULL_POINTER, ehi_set_builder_seal(NULL, &bytes_out, NULL));
@@ -282,9 +284,22 @@ static void populations(void) {
     EXPECT(MALFORMED_ID, ehi_population_builder_push(builder, text("a/b"), NULL));
     EXPECT(MALFORMED_ID, ehi_population_builder_push(builder, NONE, NULL));
     EXPECT(NOT_UTF8, ehi_population_builder_push(builder, text("\xff"), NULL));
+    EXPECT(OK, ehi_population_builder_push_new(builder, text("b"), NULL));
+    EXPECT(MALFORMED_ID, ehi_population_builder_push_new(builder, text("a/b"), NULL));
+    EXPECT(NOT_UTF8, ehi_population_builder_push_new(builder, text("\xff"), NULL));
+    EXPECT(NULL_POINTER, ehi_population_builder_push_new(builder, LIE, NULL));
+    EXPECT(OK, ehi_population_builder_push_resource(builder, text("Device"), text("a"), true, NULL));
+    EXPECT(MALFORMED_MEMBER, ehi_population_builder_push_resource(builder, text("Device"), text("a/b"), false, NULL));
+    EXPECT(MALFORMED_MEMBER, ehi_population_builder_push_resource(builder, text("Patient"), text("a"), false, NULL));
+    EXPECT(MALFORMED_MEMBER, ehi_population_builder_push_resource(builder, text("Device/"), text("a"), false, NULL));
+    EXPECT(MALFORMED_MEMBER, ehi_population_builder_push_resource(builder, NONE, NONE, true, NULL));
+    EXPECT(NOT_UTF8, ehi_population_builder_push_resource(builder, text("\xff"), text("a"), false, NULL));
+    EXPECT(NULL_POINTER, ehi_population_builder_push_resource(builder, text("Device"), LIE, false, NULL));
     EXPECT(NULL_POINTER, ehi_population_builder_seal(builder, NULL, NULL));
     EXPECT(OK, ehi_population_builder_seal(builder, &block, NULL));
     EXPECT(FINISHED, ehi_population_builder_push(builder, text("b"), NULL));
+    EXPECT(FINISHED, ehi_population_builder_push_new(builder, text("b"), NULL));
+    EXPECT(FINISHED, ehi_population_builder_push_resource(builder, text("Device"), text("b"), false, NULL));
     EXPECT(FINISHED, ehi_population_builder_seal(builder, &bytes_out, NULL));
 
     ehi_view damaged = ehi_bytes_view(block);

@@ -22,7 +22,7 @@ use wasmtime::{
     component::{Component as Compiled, Linker, ResourceAny},
 };
 
-use super::{Engine, EngineError, Engines, ManifestSession, SetSession, WriterSession};
+use super::{Engine, EngineError, Engines, ManifestSession, PopulationSession, SetSession, WriterSession};
 use bindings::{Engine as Exports, EnginePre, exports::ehi::exporter as wit};
 
 mod bindings {
@@ -277,6 +277,12 @@ impl Engine for Instance {
         Ok(Box::new(Manifest { instance: self, handle }))
     }
 
+    fn population<'e>(&'e mut self) -> Result<Box<dyn PopulationSession + 'e>, EngineError> {
+        let (store, exports) = self.call();
+        let handle = exports.ehi_exporter_data().population_builder().call_constructor(store).map_err(stopped)?;
+        Ok(Box::new(PopulationBuilder { instance: self, handle }))
+    }
+
     fn sets_wanted(
         &mut self,
         plan: &ExportPlan,
@@ -328,6 +334,39 @@ impl ManifestSession for Manifest<'_> {
     fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
         let (store, exports) = self.instance.call();
         exports.ehi_exporter_control().manifest_writer().call_finish(store, self.handle).map_err(stopped)
+    }
+}
+
+struct PopulationBuilder<'e> {
+    instance: &'e mut Instance,
+    handle: ResourceAny,
+}
+
+impl PopulationSession for PopulationBuilder<'_> {
+    fn push(&mut self, id: &str) -> Result<(), EngineError> {
+        let (store, exports) = self.instance.call();
+        let builder = exports.ehi_exporter_data();
+        let pushed = builder.population_builder().call_push(store, self.handle, id).map_err(stopped)?;
+        pushed.map_err(EngineError::Refused)
+    }
+
+    fn push_new(&mut self, id: &str) -> Result<(), EngineError> {
+        let (store, exports) = self.instance.call();
+        let builder = exports.ehi_exporter_data();
+        let pushed = builder.population_builder().call_push_new(store, self.handle, id).map_err(stopped)?;
+        pushed.map_err(EngineError::Refused)
+    }
+
+    fn push_resource(&mut self, resource_type: &str, id: &str, is_new: bool) -> Result<(), EngineError> {
+        let (store, exports) = self.instance.call();
+        let builder = exports.ehi_exporter_data();
+        let pushed = builder.population_builder().call_push_resource(store, self.handle, resource_type, id, is_new);
+        pushed.map_err(stopped)?.map_err(EngineError::Refused)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
+        let (store, exports) = self.instance.call();
+        exports.ehi_exporter_data().population_builder().call_finish(store, self.handle).map_err(stopped)
     }
 }
 

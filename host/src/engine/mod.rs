@@ -87,6 +87,9 @@ pub trait Engine: Send {
     /// Begins a manifest.
     fn manifest<'e>(&'e mut self, head: &ManifestHead) -> Result<Box<dyn ManifestSession + 'e>, EngineError>;
 
+    /// Begins to make a population.
+    fn population<'e>(&'e mut self) -> Result<Box<dyn PopulationSession + 'e>, EngineError>;
+
     /// The sets that a pass needs, and the tasks whose findings make them.
     fn sets_wanted(
         &mut self,
@@ -112,6 +115,18 @@ pub trait ManifestSession: Send {
     /// The bytes that one more file adds.
     fn row(&mut self, file: &OutputFile) -> Result<Vec<u8>, EngineError>;
     /// The last bytes.
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError>;
+}
+
+/// A population being made.
+pub trait PopulationSession: Send {
+    /// Adds one patient.
+    fn push(&mut self, id: &str) -> Result<(), EngineError>;
+    /// Adds one patient as new.
+    fn push_new(&mut self, id: &str) -> Result<(), EngineError>;
+    /// Adds a member of a group that is no patient.
+    fn push_resource(&mut self, resource_type: &str, id: &str, is_new: bool) -> Result<(), EngineError>;
+    /// The block.
     fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError>;
 }
 

@@ -10,13 +10,13 @@ use ehi_core::{
     manifest::{ManifestHead, ManifestWriter, OutputFile},
     pass::{PartitionTask, Pass, SetWanted},
     plan::ExportPlan,
-    population::Population,
+    population::{Population, PopulationBuilder},
     sets::{Set, SetBuilder},
     values::{self, Answered, Applied, Decided, RequestHead, Routed, StoredJob, WriterEvent},
     writer::{Progress, Source, Writer, WriterLimits},
 };
 
-use super::{Engine, EngineError, Engines, ManifestSession, SetSession, WriterSession};
+use super::{Engine, EngineError, Engines, ManifestSession, PopulationSession, SetSession, WriterSession};
 
 /// The core, linked in.
 #[derive(Clone)]
@@ -107,6 +107,10 @@ impl Engine for Native {
         Ok(Box::new(ManifestWriter::new(head.clone())))
     }
 
+    fn population<'e>(&'e mut self) -> Result<Box<dyn PopulationSession + 'e>, EngineError> {
+        Ok(Box::new(PopulationBuilder::default()))
+    }
+
     fn sets_wanted(
         &mut self,
         plan: &ExportPlan,
@@ -129,6 +133,24 @@ impl Engine for Native {
     ) -> Result<Box<dyn WriterSession + 'e>, EngineError> {
         let population = population.map(Population::load).transpose().map_err(refused)?;
         Ok(Box::new(Writer::new(plan, task, population, limits.clone()).map_err(refused)?))
+    }
+}
+
+impl PopulationSession for PopulationBuilder {
+    fn push(&mut self, id: &str) -> Result<(), EngineError> {
+        PopulationBuilder::push(self, id).map_err(refused)
+    }
+
+    fn push_new(&mut self, id: &str) -> Result<(), EngineError> {
+        PopulationBuilder::push_new(self, id).map_err(refused)
+    }
+
+    fn push_resource(&mut self, resource_type: &str, id: &str, is_new: bool) -> Result<(), EngineError> {
+        PopulationBuilder::push_resource(self, resource_type, id, is_new).map_err(refused)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<u8>, EngineError> {
+        Ok(PopulationBuilder::seal(*self))
     }
 }
 

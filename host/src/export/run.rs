@@ -39,8 +39,9 @@ pub fn run(exporter: &Exporter, runtime: &Handle, job: &str, progress: &Progress
             expire(exporter, job)?;
             Ok(Outcome::Nothing)
         }
-        Wants::Run { population, partitions } => {
-            export(exporter, runtime, job, &population, partitions.is_empty(), progress)
+        Wants::Run { population, new_after, partitions } => {
+            let asked = Asked { population, new_after, first: partitions.is_empty() };
+            export(exporter, runtime, job, &asked, progress)
         }
         Wants::Remove => {
             runtime.block_on(exporter.files.remove_job(job))?;
@@ -69,16 +70,18 @@ pub(super) fn expire(exporter: &Exporter, job: &str) -> Result<()> {
     Ok(())
 }
 
-fn export(
-    exporter: &Exporter,
-    runtime: &Handle,
-    job: &str,
-    wanted: &PopulationWanted,
+/// Whose data a run holds.
+struct Asked {
+    population: PopulationWanted,
+    /// When a membership must have begun for its patient to be new.
+    new_after: Option<Timestamp>,
+    /// Whether the job has not begun yet.
     first: bool,
-    progress: &Progress,
-) -> Result<Outcome> {
+}
+
+fn export(exporter: &Exporter, runtime: &Handle, job: &str, asked: &Asked, progress: &Progress) -> Result<Outcome> {
     // What cannot be had fails the job, and a job can only fail once it has begun.
-    let prepared = prepare(exporter, runtime, job, wanted, first);
+    let prepared = prepare(exporter, runtime, job, asked);
     let (snapshot, transaction_time) = match &prepared {
         Ok((snapshot, _)) => (snapshot.id.clone(), snapshot.transaction_time),
         Err(_) => (String::new(), clock::now()),
@@ -126,49 +129,34 @@ fn export(
 }
 
 /// What a run needs before it begins.
-fn prepare(
-    exporter: &Exporter,
-    runtime: &Handle,
-    job: &str,
-    wanted: &PopulationWanted,
-    first: bool,
-) -> Result<(Snapshot, Option<Vec<u8>>)> {
-    Ok((exporter.source.snapshot()?, population(exporter, runtime, job, wanted, first)?))
+fn prepare(exporter: &Exporter, runtime: &Handle, job: &str, asked: &Asked) -> Result<(Snapshot, Option<Vec<u8>>)> {
+    Ok((exporter.source.snapshot()?, population(exporter, runtime, job, asked)?))
 }
 
 /// The population block that the job wants: made once, when it first begins, and kept.
-fn population(
-    exporter: &Exporter,
-    runtime: &Handle,
-    job: &str,
-    wanted: &PopulationWanted,
-    first: bool,
-) -> Result<Option<Vec<u8>>> {
+fn population(exporter: &Exporter, runtime: &Handle, job: &str, asked: &Asked) -> Result<Option<Vec<u8>>> {
+    let Asked { population: wanted, new_after, first } = asked;
     let made = match wanted {
         PopulationWanted::Nobody => return Ok(None),
         PopulationWanted::Patient(id) => of(std::slice::from_ref(id))?,
         PopulationWanted::Patients(ids) => of(ids)?,
         // Who is a member or a provider's patient changes: those of the beginning count.
-        PopulationWanted::Group(_) | PopulationWanted::Members { .. } | PopulationWanted::Practitioner(_) if !first => {
+        PopulationWanted::Group(_) | PopulationWanted::Members { .. } | PopulationWanted::Practitioner(_)
+            if !*first =>
+        {
             return Ok(Some(runtime.block_on(exporter.files.population(job))?));
         }
-        PopulationWanted::Group(id) => exporter.source.members(id, clock::now(), new_after(exporter, job)?)?,
+        PopulationWanted::Group(id) => exporter.source.members(id, clock::now(), *new_after)?,
         PopulationWanted::Practitioner(id) => exporter.source.patients_of(id, clock::now())?,
         PopulationWanted::Members { group, patients } => {
-            let members = exporter.source.members(group, clock::now(), new_after(exporter, job)?)?;
+            let members = exporter.source.members(group, clock::now(), *new_after)?;
             Population::load(&members)?.narrowed(patients.iter().map(String::as_str))?
         }
     };
-    if first {
+    if *first {
         runtime.block_on(exporter.files.keep_population(job, made.clone()))?;
     }
     Ok(Some(made))
-}
-
-/// When a membership must have begun for its patient to be new.
-fn new_after(exporter: &Exporter, job: &str) -> Result<Option<Timestamp>> {
-    let loaded = exporter.store.load(job)?.context("the job is gone")?;
-    Ok(exporter.engines.instance()?.plan(&loaded.record)?.new_after())
 }
 
 /// A population of these patients.

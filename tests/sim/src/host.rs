@@ -76,7 +76,7 @@ impl Host {
     async fn step(&self, job: &str) -> Result<(), Stop> {
         match self.wants(job).await? {
             Wants::Nothing | Wants::Step(_) => self.expire(job).await,
-            Wants::Run { population, partitions } => self.export(job, &population, partitions.is_empty()).await,
+            Wants::Run { population, partitions, .. } => self.export(job, &population, partitions.is_empty()).await,
             Wants::Remove => {
                 self.remove(job).await?;
                 self.command(job, Command::Removed).await.map(drop)

@@ -9,7 +9,6 @@ use ehi_core::{
     manifest::{OutputFile, Section},
     pass::{PartitionTask, Pass, SetWanted},
     plan::{ExportPlan, Organize},
-    population::PopulationBuilder,
     values::WriterEvent,
     writer::{Checkpoint, Resume, patients_of},
 };
@@ -40,8 +39,10 @@ impl Player<'_> {
 
     /// Begins, or goes on, and writes every partition that is not finished.
     fn attempt(&mut self, id: &str, export: &Export, crash_after: Option<usize>) -> Result<Attempt> {
-        let Wants::Run { population, .. } = self.wants(&export.holder)? else { bail!("the job wants no run") };
-        let population = self.population(&population)?;
+        let Wants::Run { population, new_after, .. } = self.wants(&export.holder)? else {
+            bail!("the job wants no run")
+        };
+        let population = self.population(&population, new_after)?;
         let now = Timestamp::from_millis(self.now);
         let begin = Command::Begin {
             holder: export.holder.clone(),
@@ -65,7 +66,8 @@ impl Player<'_> {
         Ok(Attempt::Finished)
     }
 
-    fn population(&self, wanted: &PopulationWanted) -> Result<Option<Vec<u8>>> {
+    /// The population block, as the face makes it of the members whom the case names.
+    fn population(&mut self, wanted: &PopulationWanted, new_after: Option<Timestamp>) -> Result<Option<Vec<u8>>> {
         let of_group = |id| self.case.groups.get(id).context("no such group").map(Vec::as_slice);
         let (listed, only) = match wanted {
             PopulationWanted::Nobody => return Ok(None),
@@ -77,16 +79,19 @@ impl Player<'_> {
             PopulationWanted::Patient(id) => (std::slice::from_ref(id), None),
             PopulationWanted::Patients(ids) => (ids.as_slice(), None),
         };
-        let mut population = PopulationBuilder::default();
+        let mut population = self.engine.population()?;
         for id in listed.iter().filter(|id| only.is_none_or(|only| only.contains(id))) {
-            let is_new = self.case.new_members.contains(id);
+            let is_new =
+                new_after.is_some_and(|after| self.case.members_since.get(id).is_some_and(|since| *since > after));
             match id.split_once('/') {
                 Some((resource_type, id)) => population.push_resource(resource_type, id, is_new)?,
                 None if is_new => population.push_new(id)?,
                 None => population.push(id)?,
             }
         }
-        Ok(Some(population.seal()))
+        let block = population.finish()?;
+        self.transcript.note("population", shown(&block));
+        Ok(Some(block))
     }
 
     fn write(&mut self, run: &mut PartitionRun<'_>, population: Option<&[u8]>) -> Result<Attempt> {

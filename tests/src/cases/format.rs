@@ -1,6 +1,6 @@
 //! What stands in a case file. Unknown members are refused, so that a misspelt expectation cannot pass unseen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use ehi_core::{
@@ -46,9 +46,9 @@ pub struct Case {
     /// The members of each group, by its id: patients by id, others as `Type/id`.
     #[serde(default)]
     pub(super) groups: BTreeMap<String, Vec<String>>,
-    /// Those of them who came to it after any `_since`.
+    /// When the membership of some of them began; of the others nobody knows.
     #[serde(default)]
-    pub(super) new_members: BTreeSet<String>,
+    pub(super) members_since: BTreeMap<String, Timestamp>,
     /// The patients of each practitioner, by the practitioner's id.
     #[serde(default)]
     pub(super) practitioners: BTreeMap<String, Vec<String>>,

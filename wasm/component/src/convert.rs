@@ -231,7 +231,7 @@ pub(crate) fn from_stored(job: StoredJob) -> wit::StoredJob {
 pub(crate) fn from_wants(wants: Wants) -> wit::Wants {
     match wants {
         Wants::Nothing => wit::Wants::Nothing,
-        Wants::Run { population, partitions } => {
+        Wants::Run { population, new_after, partitions } => {
             let population = match population {
                 PopulationWanted::Nobody => wit::PopulationWanted::Nobody,
                 PopulationWanted::Group(id) => wit::PopulationWanted::Group(id),
@@ -243,7 +243,7 @@ pub(crate) fn from_wants(wants: Wants) -> wit::Wants {
                 PopulationWanted::Patients(ids) => wit::PopulationWanted::Patients(ids),
             };
             let partitions = partitions.iter().map(from_task).collect();
-            wit::Wants::Run(wit::Run { population, partitions })
+            wit::Wants::Run(wit::Run { population, new_after: new_after.map(|at| at.to_string()), partitions })
         }
         Wants::Step(StepWanted { name, until }) => {
             wit::Wants::Step(wit::StepWanted { name, until: until.map(|until| until.to_string()) })

@@ -46,6 +46,14 @@ impl GuestPopulationBuilder for BuilderCell {
         self.0.borrow_mut().push(&id).map_err(text)
     }
 
+    fn push_new(&self, id: String) -> Converted<()> {
+        self.0.borrow_mut().push_new(&id).map_err(text)
+    }
+
+    fn push_resource(&self, resource_type: String, id: String, is_new: bool) -> Converted<()> {
+        self.0.borrow_mut().push_resource(&resource_type, &id, is_new).map_err(text)
+    }
+
     fn finish(this: BuilderHandle) -> Vec<u8> {
         this.into_inner::<Self>().0.into_inner().seal()
     }

@@ -84,7 +84,7 @@ export interface StoredJob {
 /** Whose ids a population must hold. */
 export type PopulationWanted =
   | "nobody"
-  /** The members of that group now. */
+  /** The members of that group now, patients and others. */
   | { group: string }
   /** Those of these patients who are members of that group now, and nobody else. */
   | { members: { group: string; patients: string[] } }
@@ -105,6 +105,11 @@ export type Wants =
   | {
       run: {
         population: PopulationWanted;
+        /**
+         * Whose membership of the group began after it is new, and goes into the population by `pushNew`. Not there if nobody is
+         * new.
+         */
+        newAfter?: Instant;
         partitions: Required<PartitionTask>[];
       };
     }

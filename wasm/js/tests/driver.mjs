@@ -8,7 +8,7 @@ import { Endpoint, ManifestWriter, PopulationBuilder, SetBuilder, Writer } from 
 import { apply, handleTimeout, manifestHead, plan, serveFile, setsWanted, wants } from "ehi-export";
 
 /** The present machine of each kind; a new one takes the place of the old. */
-const present = { endpoint: undefined, manifest: undefined, set: undefined, writer: undefined };
+const present = { endpoint: undefined, manifest: undefined, population: undefined, set: undefined, writer: undefined };
 
 /** By name: from the arguments, as buffers, to the results, as texts or bytes. */
 const operations = {
@@ -35,15 +35,20 @@ const operations = {
   manifest_new: (head) => replace("manifest", new ManifestWriter(value(head))),
   manifest_row: (row) => [present.manifest.row(value(row))],
   manifest_finish: () => [present.manifest.finish()],
-  population: (...ids) => {
-    const builder = new PopulationBuilder();
-    try {
-      ids.forEach((id) => builder.push(text(id)));
-      return [builder.seal()];
-    } finally {
-      builder.free();
-    }
+  population_new: () => replace("population", new PopulationBuilder()),
+  population_push: (id) => {
+    present.population.push(text(id));
+    return [];
   },
+  population_push_new: (id) => {
+    present.population.pushNew(text(id));
+    return [];
+  },
+  population_push_resource: (type, id, isNew) => {
+    present.population.pushResource(text(type), text(id), text(isNew) === "1");
+    return [];
+  },
+  population_seal: () => [present.population.seal()],
   sets_wanted: (exportPlan, pass) => [json(setsWanted(value(exportPlan), value(pass)))],
   set_new: (set, textsMax) => replace("set", new SetBuilder(value(set), Number(textsMax))),
   set_push: (bytes) => {

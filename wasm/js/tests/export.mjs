@@ -118,6 +118,44 @@ test("an export of a group takes its members and nobody else", () => {
   });
 });
 
+test("who came to the group after `_since` is exported whole, a member that is no patient too", () => {
+  const dated = (type, id, more = {}) =>
+    `${JSON.stringify({ resourceType: type, id, ...more, meta: { lastUpdated: "2024-01-01T00:00:00Z" } })}\n`;
+  const lines = ["old", "new"].flatMap((id) => [
+    dated("Patient", id),
+    dated("Observation", id, { subject: { reference: `Patient/${id}` } }),
+    dated("Device", id),
+  ]);
+  const memberships = [
+    ["Patient", "old", "2025-01-01T00:00:00Z"],
+    ["Patient", "new", "2025-07-01T00:00:00Z"],
+    ["Device", "old", "2025-01-01T00:00:00Z"],
+    ["Device", "new", "2025-07-01T00:00:00Z"],
+  ];
+  const target = "/fhir/Group/g/$export?_since=2025-06-01T02:00:00%2B02:00&_type=Patient,Observation,Device";
+  const { job } = begun(target, { newMembers: "whole" });
+  const { population, newAfter } = wants(job.record, "host-a", NOW).run;
+  assert.deepEqual([population, newAfter], [{ group: "g" }, "2025-06-01T00:00:00Z"]);
+  const builder = new PopulationBuilder();
+  for (const [type, id, start] of memberships) {
+    const isNew = Date.parse(start) > Date.parse(newAfter);
+    if (type !== "Patient") builder.pushResource(type, id, isNew);
+    else if (isNew) builder.pushNew(id);
+    else builder.push(id);
+  }
+  const options = { population: builder.seal(), limits: LIMITS };
+  const bytes = new TextEncoder().encode(lines.join(""));
+  const files = write(new Writer(plan(job.record), options), bytes, randomCuts(1, bytes.length));
+  assert.deepEqual(
+    ["Patient", "Observation", "Device"].map((type) => contents(files, type)),
+    lines.slice(3),
+  );
+
+  const likeOthers = begun(target).job;
+  assert.ok(!("newAfter" in wants(likeOthers.record, "host-a", NOW).run));
+  assert.deepEqual(write(new Writer(plan(likeOthers.record), options), bytes, []), []);
+});
+
 test("an export of a group holds the Provenance of its members, which sets tell from other Provenance", () => {
   const lines = new TextEncoder().encode(OBSERVATIONS.join("") + PROVENANCE.join(""));
   const builder = new PopulationBuilder();
@@ -209,6 +247,7 @@ test("the examples of the README run and are what the README shows", () => {
   const exported = ofGroup.matchAll(/"resourceType":"(\w+)","id":"(\w+)"/g);
   assert.deepEqual([...exported].map(([, type, id]) => `${type}/${id}`), ["Patient/1", "Provenance/a"]);
   assert.match(ofGroup, /^complete$/m);
+  assert.match(run("members.mjs"), /^members of g new after 2025-06-01T00:00:00Z\na block of \d+ bytes\n$/);
 });
 
 /** Feeds what follows `from`, in blocks that end where a cut says, and stores what comes out. */

@@ -134,7 +134,10 @@ test("what has ended says so", () => {
   assert.throws(() => manifest.finish(), { name: "ManifestError", message: "the manifest has finished" });
   const builder = new PopulationBuilder();
   builder.seal();
-  assert.throws(() => builder.push("p"), { name: "PopulationError", message: "the population is sealed" });
+  const populationSealed = { name: "PopulationError", message: "the population is sealed" };
+  assert.throws(() => builder.push("p"), populationSealed);
+  assert.throws(() => builder.pushNew("p"), populationSealed);
+  assert.throws(() => builder.pushResource("Device", "d", false), populationSealed);
   const sealed = { name: "SetError", message: "the set is sealed, or was refused" };
   const set = new SetBuilder("vetoes", 1);
   set.push(new TextEncoder().encode("Patient/1\n"));
@@ -153,6 +156,30 @@ test("what has ended says so", () => {
     name: "WriterError",
     message: "the writer has finished",
   });
+});
+
+test("who cannot be listed is refused, and the others stay", () => {
+  const builder = new PopulationBuilder();
+  builder.push("p");
+  builder.pushNew("q");
+  builder.pushResource("Device", "p", true);
+  const message = "a listed patient has an id that is not a FHIR id";
+  assert.throws(() => builder.push("Device/p"), { name: "PopulationError", message });
+  assert.throws(() => builder.pushNew("a b"), { name: "PopulationError", message });
+  for (const [type, id] of [["Patient", "p"], ["Observation", "p"], ["device", "p"], ["Device", "a b"], ["Device", ""]]) {
+    assert.throws(() => builder.pushResource(type, id, false), {
+      name: "PopulationError",
+      message: /^a listed member that is no patient must be one of Device, /,
+    });
+  }
+  for (const isNew of [undefined, null, 0, 1, "true"]) {
+    assert.throws(() => builder.pushResource("Device", "p", isNew), { name: "ValueError", message: "not a boolean" });
+  }
+  const again = new PopulationBuilder();
+  again.push("p");
+  again.pushNew("q");
+  again.pushResource("Device", "p", true);
+  assert.deepEqual(builder.seal(), again.seal());
 });
 
 test("entropy is 16 bytes and never the same", () => {
@@ -185,6 +212,8 @@ test("whatever is given, an error is thrown and the machines go on", () => {
     [ehi.manifestHead, [record]],
     [manifest.row.bind(manifest), [{}]],
     [builder.push.bind(builder), ["p"]],
+    [builder.pushNew.bind(builder), ["p"]],
+    [builder.pushResource.bind(builder), ["Device", "d", true]],
     [set.push.bind(set), [new TextEncoder().encode("Patient/1\n")]],
     [writer.addSet.bind(writer), ["vetoes", new SetBuilder("vetoes", 1).seal()]],
     [writer.writeLines.bind(writer), [new Uint8Array(), source]],

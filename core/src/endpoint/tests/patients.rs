@@ -65,6 +65,37 @@ fn the_population_is_narrowed_to_the_list() {
     assert_eq!(wanted(&kick_off(GROUP, "", "").unwrap().0), PopulationWanted::Group("g1".into()));
 }
 
+/// BD-SINCE-03: whoever makes the population is told who of it is new, also with a list, and wherever nobody is.
+#[test]
+fn new_members_are_those_after_since_where_the_deployment_exports_them_whole() {
+    let since = "2026-01-01T00:00:00+02:00";
+    let after = |new_members: &str, target: &str, body: &str| {
+        let (endpoint, principal) = (endpoint_with(json!({ "newMembers": new_members })), everything());
+        let Route::KickOff(kick_off) = route(&endpoint, "POST", target, "", body, &principal) else {
+            panic!("refused")
+        };
+        let (patients, groups) = (ids(&["p1"]), ids(&["g1"]));
+        let members = patients.clone();
+        let facts = Facts { patients, groups, members, active_jobs: Some(0), ..Facts::default() };
+        let Decision::Accepted(job, _) = decide(&endpoint, *kick_off, &principal, &facts) else { panic!("refused") };
+        let Wants::Run { new_after, .. } = job.wants("host", now()) else { panic!("the job wants no run") };
+        new_after.map(|at| at.to_string())
+    };
+    let body = |more: Value| {
+        let mut parameters = vec![json!({ "name": "_since", "valueInstant": since })];
+        parameters.extend(more.as_array().unwrap().iter().cloned());
+        json!({ "resourceType": "Parameters", "parameter": parameters }).to_string()
+    };
+    let all = body(json!([]));
+    let listed = body(json!([{ "name": "patient", "valueReference": { "reference": "Patient/p1" } }]));
+    let told = Some("2025-12-31T22:00:00Z".to_owned());
+    assert_eq!([after("whole", GROUP, &all), after("whole", GROUP, &listed)], [told.clone(), told]);
+    assert_eq!(
+        [after("like-others", GROUP, &all), after("whole", ALL, &all), after("whole", GROUP, "")],
+        [const { None }; 3]
+    );
+}
+
 /// BD-PAT-01, BD-PAT-04: nor does lenient handling drop what would then export everyone.
 #[test]
 fn it_is_of_post_and_of_levels_with_several_patients() {

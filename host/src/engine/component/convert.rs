@@ -161,7 +161,7 @@ pub(super) fn stored(job: wit::StoredJob) -> StoredJob {
 pub(super) fn wants(wants: wit::Wants) -> Converted<Wants> {
     Ok(match wants {
         wit::Wants::Nothing => Wants::Nothing,
-        wit::Wants::Run(wit::Run { population, partitions }) => {
+        wit::Wants::Run(wit::Run { population, new_after, partitions }) => {
             let population = match population {
                 wit::PopulationWanted::Nobody => PopulationWanted::Nobody,
                 wit::PopulationWanted::Group(id) => PopulationWanted::Group(id),
@@ -172,12 +172,10 @@ pub(super) fn wants(wants: wit::Wants) -> Converted<Wants> {
                 wit::PopulationWanted::Patient(id) => PopulationWanted::Patient(id),
                 wit::PopulationWanted::Patients(ids) => PopulationWanted::Patients(ids),
             };
-            Wants::Run { population, partitions: partitions.iter().map(task).collect::<Converted<_>>()? }
+            let partitions = partitions.iter().map(task).collect::<Converted<_>>()?;
+            Wants::Run { population, new_after: instant(new_after)?, partitions }
         }
-        wit::Wants::Step(wit::StepWanted { name, until }) => {
-            let until = until.map(|until| Timestamp::parse_instant(&until).map_err(|_| broken("an instant")));
-            Wants::Step(StepWanted { name, until: until.transpose()? })
-        }
+        wit::Wants::Step(wit::StepWanted { name, until }) => Wants::Step(StepWanted { name, until: instant(until)? }),
         wit::Wants::Remove => Wants::Remove,
         wit::Wants::Forget => Wants::Forget,
     })
@@ -292,6 +290,10 @@ fn resource_type(name: &str) -> Converted<ehi_core::ResourceType> {
 
 fn job_id(text: &str) -> Converted<JobId> {
     JobId::parse(text).ok_or_else(|| broken("a job id"))
+}
+
+fn instant(text: Option<String>) -> Converted<Option<Timestamp>> {
+    text.map(|text| Timestamp::parse_instant(&text).map_err(|_| broken("an instant"))).transpose()
 }
 
 fn broken(what: &str) -> EngineError {
