@@ -273,7 +273,7 @@ fn signed_addresses_open_files_without_a_token_and_nothing_else() {
     let data = records();
     let tokens = tokens(&[("app", scopes(&["system/*.rs"]))]);
     let key = json!({ "id": "k1", "secret": "ab".repeat(32) });
-    let signed = settings(&json!({ "signedUrls": { "keys": [key], "seconds": 2 } }));
+    let signed = settings(&json!({ "signedUrls": { "keys": [key], "seconds": 3 } }));
     let server = Server::start_with_tokens(data.path(), tokens.path(), Some(signed.path()), &[]);
     server.bear("app");
     let (location, manifest) = server.export("$export?_type=Patient");
@@ -289,6 +289,6 @@ fn signed_addresses_open_files_without_a_token_and_nothing_else() {
         assert!(matches!(server.send("GET", target, &[], "").status, 401 | 404), "{target}");
     }
     std::thread::sleep(std::time::Duration::from_millis(3_100));
-    assert_ne!(server.send("GET", &file, &[], "").status, 200, "it opens for two seconds");
+    assert_ne!(server.send("GET", &file, &[], "").status, 200, "it opens for three seconds");
     requirement!(server, "BD-SEC-05", "BD-MAN-07", "BD-FILE-05", "BD-FILE-06");
 }

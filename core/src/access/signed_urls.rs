@@ -21,7 +21,8 @@ use crate::{Sensitive, http::Target, job::JobId, time::Timestamp};
 pub struct SignedUrls {
     /// Newest first: the first signs, all of them verify, so that keys can be changed while addresses are out.
     pub keys: Vec<UrlKey>,
-    /// How long an address opens, in seconds; a client that is slower asks for the manifest again.
+    /// How long an address opens at most, in seconds, and three quarters of it at least; a client that is slower asks for the
+    /// manifest again.
     #[cfg_attr(feature = "schema", schemars(default = "default_seconds"))]
     pub seconds: u64,
 }
@@ -49,6 +50,17 @@ pub struct UrlSigner {
 }
 
 impl SignedUrls {
+    /// Until when an address opens that is signed now. All that are signed in the same quarter of the time, counted from an
+    /// instant of the job's, end together: so a file that stands on several pages of a manifest has one address on them, unless
+    /// its reader is slow. By two addresses nobody could tell that it is one file.
+    pub(crate) fn until(&self, from: Timestamp, now: Timestamp) -> Timestamp {
+        let quarter = self.seconds.saturating_mul(1_000 / 4).max(1);
+        let passed = u64::try_from(now.as_millis().saturating_sub(from.as_millis())).unwrap_or(0);
+        let signed = from.plus_millis(passed - passed % quarter);
+        // A clock that was set back opens nothing for longer.
+        signed.min(now).plus_seconds(self.seconds)
+    }
+
     /// A signer for the files of a job.
     pub(crate) fn signer(&self, job: &JobId, until: Timestamp) -> Option<UrlSigner> {
         let key = self.keys.first()?;
@@ -228,6 +240,23 @@ mod tests {
         ] {
             assert_eq!(verify(&urls, &job(1), "Patient-1.ndjson", &wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_signed_within_a_quarter_of_the_time_ends_together() {
+        let urls = keys(&["a"]);
+        let (from, at) = (Timestamp::from_millis(5_500), |seconds| Timestamp::from_millis(5_500).plus_seconds(seconds));
+        let until = |now| urls.until(from, now);
+        assert_eq!([0, 1, 74].map(|seconds| until(at(seconds))), [at(300); 3]);
+        assert_eq!([75, 149].map(|seconds| until(at(seconds))), [at(375); 2]);
+        assert_eq!(until(Timestamp::from_millis(0)), Timestamp::from_millis(300_000), "before the instant");
+        for millis in (0..2_000_000).step_by(777) {
+            let now = from.plus_millis(millis);
+            let opens = until(now).as_millis() - now.as_millis();
+            assert!(opens > 225_000 && opens <= 300_000, "{millis}: {opens}");
+        }
+        let brief = SignedUrls { seconds: 1, ..urls };
+        assert_eq!(brief.until(from, from.plus_millis(300)), from.plus_millis(1_250));
     }
 
     #[test]

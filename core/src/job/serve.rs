@@ -224,7 +224,7 @@ impl Job {
             page.filter(|page| *page < self.pages_shown()).map(|page| config.page_url(id, page.saturating_add(1)));
         let head = ManifestHead { files_url, page, next, ..self.manifest_head() };
         let signer = config.signed_urls.as_ref().and_then(|urls| {
-            let until = now.plus_seconds(urls.seconds);
+            let until = urls.until(self.record.ended.unwrap_or(self.record.created), now);
             // While it runs, nobody knows when its files go.
             let is_complete = self.record.state == State::Complete;
             urls.signer(id, if is_complete { until.min(self.retained_until()) } else { until })

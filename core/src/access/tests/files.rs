@@ -66,9 +66,9 @@ fn a_signed_address_opens_its_file_without_a_token_for_a_while() {
         let found = fetch(&mut job, &endpoint, method, &signed, 3);
         assert_eq!((found.status, found.body), (200, Body::Row("Patient-0001.ndjson".into())), "{method}");
     }
-    assert_eq!(fetch(&mut job, &endpoint, "GET", &signed, 61).status, 200);
+    assert_eq!(fetch(&mut job, &endpoint, "GET", &signed, 60).status, 200);
     let nothing = endpoint.not_found();
-    assert_eq!(fetch(&mut job, &endpoint, "GET", &signed, 62), nothing, "ended");
+    assert_eq!(fetch(&mut job, &endpoint, "GET", &signed, 61), nothing, "ended");
     let of_another = address(head, &job, "Patient-0002.ndjson");
     let (_, signature) = of_another.split_once('?').unwrap();
     assert_eq!(fetch(&mut job, &endpoint, "GET", &format!("/files/Patient-0001.ndjson?{signature}"), 3), nothing);

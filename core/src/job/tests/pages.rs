@@ -424,7 +424,7 @@ fn signed_addresses_open_the_files_of_a_running_job_for_as_long_as_is_said() {
     });
     export.publish_all(&["a", "b"], 2);
     // Longer than files are kept after the end, which has not come.
-    let (_, page) = export.poll(1_000);
+    let (_, page) = export.poll(1_005);
     let page = page.unwrap();
     let url = page["output"][0]["url"].as_str().unwrap();
     let target = url.strip_prefix("https://ehr.example").unwrap();
@@ -435,8 +435,29 @@ fn signed_addresses_open_the_files_of_a_running_job_for_as_long_as_is_said() {
         let (response, _) = export.job.handle_request(endpoint, &request, &Principal::Anonymous, account, at(seconds));
         matches!(response.body, Body::Row(_))
     };
-    assert!(fetch(1_059) && !fetch(1_061));
+    assert!(fetch(1_064) && !fetch(1_066));
     assert_eq!(page["requiresAccessToken"], false);
+}
+
+/// BD-MAN-27: a client knows by the address that it is the file that it has.
+#[test]
+fn an_error_file_has_one_address_on_all_pages() {
+    let keys = json!({ "keys": [{ "id": "a", "secret": "0a".repeat(32) }], "seconds": 60 });
+    let target = "/fhir/$export?allowPartialManifests=true";
+    let mut export = Export::sent("GET", target, "", |config| config["signedUrls"] = keys);
+    export.publish_all(&["error-1", "a", "b", "c"], 2);
+    export.finish(1_003);
+    let error = |page: Option<Value>| page.unwrap()["error"][0]["url"].as_str().unwrap().to_owned();
+    let first = error(export.poll(1_004).1);
+    assert!(first.contains("?e="), "{first}");
+    for seconds in [1_004, 1_017] {
+        assert_eq!(error(export.manifest("/manifests/2", seconds).1), first, "{seconds}");
+    }
+    assert_ne!(
+        error(export.manifest("/manifests/2", 1_018).1),
+        first,
+        "one who reads slowly gets one that opens longer"
+    );
 }
 
 #[test]
