@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::json::{Element, Header, LineError, validate};
+use crate::json::{Element, Header, LineError, Opening, validate};
 
 /// Whoever walks a line meets what serde_json meets, and what is no JSON is refused by both.
 pub fn walker(line: &[u8]) {
@@ -18,6 +18,7 @@ pub fn walker(line: &[u8]) {
     let met = met_by_walk(line);
     let root = Root::of(line);
     assert_eq!(head(line), root.as_ref().and_then(Root::head), "the head");
+    assert!(root.as_ref().is_none_or(|root| opens_as(line.trim_ascii(), root)), "the opening");
     if let (Err(own), Err(header)) = (validate(line), Header::read(line, |_| false)) {
         let is_of_syntax =
             matches!(header, LineError::NotUtf8 { .. } | LineError::NotJson { .. } | LineError::NotAnObject);
@@ -28,6 +29,26 @@ pub fn walker(line: &[u8]) {
     {
         assert_eq!(met, expected, "the walk");
     }
+}
+
+/// Whether the opening of a line, if it has one, is what its first members are.
+fn opens_as(line: &[u8], root: &Root<'_>) -> bool {
+    let Some(opening) = Opening::read(line, |_| true) else { return true };
+    let [(type_name, resource_type), (id_name, id), (meta_name, meta), rest @ ..] = &*root.members else {
+        return false;
+    };
+    let Some((own_meta, own_rest)) = opening.meta() else { return false };
+    let stands = |element: Element<'_>, raw: &RawValue| element.text() == raw.get().as_bytes();
+    // Behind the last update a name may be one that cannot be decoded.
+    let Some(of_meta) = members(meta) else { return true };
+    let has_version = of_meta.first().is_some_and(|(name, _)| name == "versionId");
+    let last_updated = of_meta.get(usize::from(has_version)).filter(|(name, _)| name == "lastUpdated");
+    [&**type_name, id_name, meta_name] == ["resourceType", "id", "meta"]
+        && stands(opening.resource_type, resource_type)
+        && stands(opening.id, id)
+        && stands(own_meta, meta)
+        && last_updated.is_some_and(|(_, raw)| stands(opening.last_updated, raw))
+        && own_rest.map(|(_, value)| value.text()).eq(rest.iter().map(|(_, raw)| raw.get().as_bytes()))
 }
 
 /// Whether the line is one object in UTF-8.
