@@ -1,4 +1,4 @@
-//! Embeds the engine component, compiled ahead of time, where `cargo xtask component` has left it.
+//! Embeds the engine component, as it is and compiled ahead of time, where `cargo xtask component` has left it.
 
 use std::{env, path::PathBuf};
 
@@ -10,10 +10,13 @@ fn main() {
     });
     println!("cargo:rustc-check-cfg=cfg(embedded_engine)");
     println!("cargo:rerun-if-env-changed=CARGO_TARGET_DIR");
-    let Some(engine) = target.map(|target| target.join("engine").join("engine.cwasm")) else { return };
-    println!("cargo:rerun-if-changed={}", engine.display());
-    if engine.is_file() {
+    let Some(engine) = target.map(|target| target.join("engine").join("engine")) else { return };
+    let (compiled, component) = (engine.with_extension("cwasm"), engine.with_extension("wasm"));
+    // Compiled last, of the other.
+    println!("cargo:rerun-if-changed={}", compiled.display());
+    if compiled.is_file() && component.is_file() {
         println!("cargo:rustc-cfg=embedded_engine");
-        println!("cargo:rustc-env=EHI_ENGINE_CWASM={}", engine.display());
+        println!("cargo:rustc-env=EHI_ENGINE_CWASM={}", compiled.display());
+        println!("cargo:rustc-env=EHI_ENGINE_WASM={}", component.display());
     }
 }

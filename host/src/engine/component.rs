@@ -1,6 +1,7 @@
 //! The core as a WebAssembly component: compiled ahead of time, instantiated for each request, bounded in memory and time.
 
 mod convert;
+mod embedded;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -61,17 +62,8 @@ impl Default for ComponentLimits {
 impl Component {
     /// The engine that this program was built with.
     pub fn embedded(config: &EndpointConfig, limits: ComponentLimits) -> Result<Self, EngineError> {
-        let compiled = EMBEDDED.ok_or_else(|| {
-            EngineError::Stopped(
-                "this program was built without its engine: run `cargo xtask component`, then build again".into(),
-            )
-        })?;
         let engine = engine()?;
-        // SAFETY: the bytes are part of this program, made at build time by `ehi-aot` of the same sources: by the same
-        // compiler with the same configuration, which wasmtime checks too. They do not come from outside.
-        #[expect(unsafe_code, reason = "wasmtime cannot prove that compiled code is its own; see docs/design.md")]
-        let compiled = unsafe { Compiled::deserialize(&engine, compiled) };
-        Self::link(&engine, &compiled.map_err(stopped)?, config, limits)
+        Self::link(&engine, &embedded::load(&engine)?, config, limits)
     }
 
     /// An engine from a component file, compiled now.
@@ -488,8 +480,3 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// How much of a population crosses the boundary in one call.
 const BLOCK_PART_BYTES: usize = 1 << 20;
-
-#[cfg(embedded_engine)]
-static EMBEDDED: Option<&[u8]> = Some(include_bytes!(env!("EHI_ENGINE_CWASM")));
-#[cfg(not(embedded_engine))]
-static EMBEDDED: Option<&[u8]> = None;
