@@ -71,7 +71,7 @@ fn string(text: &[u8]) -> Option<(Element<'_>, &[u8])> {
         }
         length += 8;
     }
-    // So near to the end of a line stands nothing of what is looked for.
+    // What ends within the last few bytes of a line is left to the walk, too.
     None
 }
 

@@ -117,8 +117,8 @@ Every program answers the same question on the same bytes: which Observations of
 2018-07-01 and changed since 2020. The bytes are made by `tests/perf/generate`, ten resource types mixed, 1.6 KB a line;
 the other programs are in `tests/perf/peers`, each as fast as we could make it. All find the same lines, or the task
 fails. `ehi filter` writes whole lines, byte for byte; DuckDB and polars print ids only. Programs run in turn, on one
-thread; what counts is CPU time, user and system, of the whole process, start included, and of several rounds the
-median. Ratios within one run say something on any machine, absolute times do not. `wc -l`, which does nothing but read the
+thread, each with its input in memory and an empty output when the clock starts; what counts is CPU time, user and system, of
+the whole process, start included, and of several rounds the median. Ratios within one run say something on any machine, absolute times do not. `wc -l`, which does nothing but read the
 file and count its line ends, shows what no program that reads it can beat.
 
 In memory: by `cargo bench -p ehi-core`, against what no program can do without, such as finding line ends.

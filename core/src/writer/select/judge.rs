@@ -156,7 +156,7 @@ impl Selector<'_> {
         let mut known = None;
         let opening = Opening::read(line, |resource_type| {
             known = resource_type.undecoded().and_then(|name| self.rule(name));
-            known.is_some_and(|rule| rule.asks_beyond_head && self.refuse_unselected(rule, state).is_ok())
+            known.is_some_and(|rule| rule.leaves_head_alone && self.refuse_unselected(rule, state).is_ok())
         });
         known.map_or(Ok(()), |rule| self.refuse_unselected(rule, state))?;
         Ok(known.zip(opening))

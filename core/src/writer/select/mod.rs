@@ -63,7 +63,7 @@ struct TypeRule {
     /// By slot, whether any of these looks at it.
     looks_at: Vec<bool>,
     /// Whether the queries leave type, id and `meta` alone.
-    asks_beyond_head: bool,
+    leaves_head_alone: bool,
 }
 
 /// The root elements that every line is asked for.
@@ -93,7 +93,7 @@ impl<'p> Selector<'p> {
                 patients: PatientRule::new(plan, &patients, &resource_type, &mut names),
                 queries: queries.remove(&resource_type),
                 looks_at: Vec::new(),
-                asks_beyond_head: false,
+                leaves_head_alone: false,
                 resource_type,
             })
             .collect();
@@ -137,12 +137,12 @@ impl TypeRule {
     fn looking(self, head: &Head, slots: usize) -> Self {
         let of_head = [head.resource_type, head.id, head.meta];
         let of_queries = || self.queries.iter().flat_map(TypeProgram::slots);
-        let asks_beyond_head = !of_queries().any(|slot| of_head.contains(&slot));
+        let leaves_head_alone = !of_queries().any(|slot| of_head.contains(&slot));
         let mut looks_at = vec![false; slots];
         for slot in of_head.into_iter().chain(self.patients.slots()).chain(of_queries()) {
             looks_at.get_mut(slot.index()).into_iter().for_each(|looks| *looks = true);
         }
-        Self { looks_at, asks_beyond_head, ..self }
+        Self { looks_at, leaves_head_alone, ..self }
     }
 }
 
